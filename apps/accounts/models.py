@@ -1,0 +1,7 @@
+"""Staff who work in the admin."""
+
+from django.contrib.auth.models import AbstractUser
+
+
+class User(AbstractUser):
+    """One member of staff."""

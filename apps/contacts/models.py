@@ -1,0 +1,110 @@
+"""People, and the names other systems know them by."""
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from apps.core.models import TimeStamped
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def reachable(self) -> Self:
+        """Contacts that have an e-mail address."""
+        return self.exclude(email=None)
+
+
+class Contact(TimeStamped):
+    """One identified person. Anonymous visitors are ids on events until they identify."""
+
+    # Who
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    email = models.EmailField(
+        max_length=254,
+        null=True,
+        blank=True,
+        help_text="Kept in lower case. Empty for somebody who can't be written to yet.",
+    )
+    external_id = models.CharField(
+        "user ID",
+        max_length=200,
+        null=True,
+        blank=True,
+        help_text="The ID this person has in your shop or application.",
+    )
+    first_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+
+    # Where
+    locale = models.CharField(max_length=20, blank=True, help_text="For example en-GB.")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="For example Europe/Berlin.")
+    country = models.CharField(max_length=2, blank=True, help_text="Two letters, for example DE.")
+
+    # What else is known
+    attributes = models.JSONField(
+        default=dict, blank=True, help_text="Everything else your systems have told about them."
+    )
+    is_test = models.BooleanField(
+        "test contact", default=False, help_text="Gets test mails; left out of every count."
+    )
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"],
+                name="contact_one_per_email",
+                violation_error_message="Another contact already has this address.",
+            ),
+            models.UniqueConstraint(
+                fields=["external_id"],
+                name="contact_one_per_external_id",
+                violation_error_message="Another contact already has this user ID.",
+            ),
+            models.CheckConstraint(
+                condition=Q(email=None) | Q(email=Lower("email")) & ~Q(email=""),
+                name="contact_email_is_lower_case",
+                violation_error_message="Write the address in lower case.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(external_id=""), name="contact_external_id_is_none_or_text"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.external_id or str(self.uuid)
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class Identity(models.Model):
+    """One name by which events find a contact."""
+
+    class Kind(models.TextChoices):
+        USER_ID = "user_id", "user ID"
+        EMAIL = "email", "e-mail address"
+        ANONYMOUS_ID = "anonymous_id", "browser"
+
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
+    kind = models.CharField(max_length=16, choices=Kind)
+    value = models.CharField(max_length=254)
+    linked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "value"],
+                name="identity_names_one_contact",
+                violation_error_message="This ID already belongs to another contact.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.value}"

@@ -1,0 +1,12 @@
+"""Celery's way into the tick."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.core import services
+
+
+@shared_task(name="core.tick", ignore_result=True)
+def tick() -> None:
+    """Beat and nudges; safe to run twice, or twice at once."""
+    services.tick(now=timezone.now())

@@ -1,0 +1,165 @@
+"""Where events come from, where they wait, and the log of what happened."""
+
+import uuid
+from datetime import datetime
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from apps.core.models import TimeStamped
+
+
+class Source(TimeStamped):
+    """A website or server that sends events."""
+
+    name = models.CharField(max_length=80, unique=True)
+    public_key = models.CharField(
+        max_length=64,
+        unique=True,
+        help_text="For browsers. It may report behavior, never change a known contact.",
+    )
+    secret_key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    secret_key_hint = models.CharField(
+        "secret key", max_length=16, editable=False, help_text="Its last characters."
+    )
+    is_active = models.BooleanField(
+        default=True, help_text="While off, its keys are refused and nothing is stored."
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Shard(models.Model):
+    """One lane of the pipeline; its row is the lock that keeps each person's events in order."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class InboxEvent(models.Model):
+    """An event that was acknowledged and waits for the pipeline."""
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    is_secret = models.BooleanField(help_text="Whether it came with the secret key.")
+    is_backfill = models.BooleanField(default=False)
+    received_at = models.DateTimeField()
+    message_id = models.CharField(max_length=100)
+    person_keys = ArrayField(
+        models.CharField(max_length=260),
+        help_text="Everyone it may be about: u:<user id>, a:<anonymous id>, e:<address>.",
+    )
+    shard = models.PositiveSmallIntegerField()
+    payload = models.JSONField()
+
+    class Meta:
+        indexes = [
+            # Read by pipeline.drain(): the oldest rows of a shard.
+            models.Index(fields=["shard", "id"], name="inbox_by_shard"),
+            # Read by selectors.contacts_with_pending(), at every gate.
+            GinIndex(fields=["person_keys"], name="inbox_by_person"),
+        ]
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
+class RejectedEvent(models.Model):
+    """An acknowledged event that could not be used; it can be replayed once the cause is gone."""
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    is_secret = models.BooleanField()
+    received_at = models.DateTimeField()
+    rejected_at = models.DateTimeField()
+    message_id = models.CharField(max_length=100, blank=True)
+    reason = models.CharField(max_length=40)
+    detail = models.TextField(blank=True)
+    payload = models.JSONField()
+    replayed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            # Read by the admin list and the retention task.
+            models.Index(fields=["-rejected_at"], name="rejected_event_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message_id}"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def about(self, contact_id: int) -> Self:
+        return self.filter(contact_id=contact_id)
+
+    def anonymous(self, anonymous_ids: list[str], *, since: datetime) -> Self:
+        """Events of browsers that nobody has identified in yet."""
+        return self.filter(
+            contact=None, anonymous_id__in=anonymous_ids, received_at__gte=since
+        ).exclude(anonymous_id="")
+
+
+class Event(models.Model):
+    """One thing that somebody did.
+
+    The table is range-partitioned by month on `received_at`; its real primary key is
+    (id, received_at), and each partition has a unique index on (source, message_id).
+    """
+
+    class Type(models.TextChoices):
+        TRACK = "track", "track"
+        IDENTIFY = "identify", "identify"
+        PAGE = "page", "page"
+        SCREEN = "screen", "screen"
+        GROUP = "group", "group"
+        ALIAS = "alias", "alias"
+
+    # Who
+    contact = models.ForeignKey(
+        "contacts.Contact", models.CASCADE, null=True, blank=True, related_name="events"
+    )
+    anonymous_id = models.CharField(max_length=200, blank=True)
+
+    # What
+    type = models.CharField(max_length=10, choices=Type)
+    name = models.CharField(max_length=200, blank=True)
+    properties = models.JSONField(default=dict)
+    context = models.JSONField(default=dict)
+
+    # From where
+    source = models.ForeignKey(Source, models.PROTECT, related_name="+")
+    message_id = models.CharField(max_length=100)
+    is_trusted = models.BooleanField(help_text="Whether it came with the secret key.")
+    is_backfill = models.BooleanField(default=False)
+
+    # When: by our clock, by the client's clock, and the client's corrected to ours
+    received_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    original_at = models.DateTimeField(null=True, blank=True)
+    occurred_at = models.DateTimeField()
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # Read by conditions (did, did_not) and by the timeline.
+            models.Index(fields=["contact", "name", "occurred_at"], name="event_by_contact"),
+            # Read by EventQuerySet.anonymous(), when a visitor identifies.
+            models.Index(
+                fields=["anonymous_id", "received_at"],
+                condition=Q(contact=None),
+                name="event_by_anonymous",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.type
+
+
+def new_message_id() -> str:
+    """An id for an event whose client gave none."""
+    return f"cuepost-{uuid.uuid4()}"

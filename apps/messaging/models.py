@@ -1,0 +1,178 @@
+"""What is written, and the ledger of everything sent or not sent."""
+
+import uuid
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from apps.core.models import TimeStamped
+
+
+class Template(TimeStamped):
+    """One e-mail, in all its versions."""
+
+    key = models.SlugField(max_length=80, unique=True, help_text="As workflows name it.")
+    name = models.CharField(max_length=120)
+    purpose = models.ForeignKey(
+        "consent.Purpose",
+        models.PROTECT,
+        related_name="+",
+        default="email_marketing",
+        help_text="What the recipient must have allowed before this mail may go out.",
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TemplateVersion(models.Model):
+    """The text of a template at one time; never changed once published."""
+
+    template = models.ForeignKey(Template, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    subject = models.CharField(
+        max_length=300, help_text="May use variables, such as {{ contact.first_name }}."
+    )
+    html = models.TextField("HTML", help_text="The body, with Liquid variables and tags.")
+    published_at = models.DateTimeField(
+        null=True, blank=True, help_text="Mails use the newest published version."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["template", "number"], name="template_version_numbered_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.number}"
+
+
+QUEUED = Q(status="queued")
+HANDED = Q(status__in=["claimed", "sending"])
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def due(self, now: datetime) -> Self:
+        return self.filter(QUEUED, due_at__lte=now)
+
+    def lease_expired(self, now: datetime) -> Self:
+        return self.filter(HANDED, lease_until__lte=now)
+
+
+class Message(models.Model):
+    """The ledger row of one e-mail to one contact.
+
+    queued -> claimed -> sending -> sent -> delivered | bounced | complained, or skipped(reason),
+    failed(reason), in_doubt. Only `claimed` may go back to `queued`.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "queued"
+        CLAIMED = "claimed", "claimed"
+        SENDING = "sending", "sending"
+        SENT = "sent", "sent"
+        DELIVERED = "delivered", "delivered"
+        BOUNCED = "bounced", "bounced"
+        COMPLAINED = "complained", "complained"
+        SKIPPED = "skipped", "skipped"
+        FAILED = "failed", "failed"
+        IN_DOUBT = "in_doubt", "in doubt"
+
+    # What, to whom
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    send_key = models.CharField(
+        max_length=200,
+        unique=True,
+        help_text="Names the one occasion of this mail; the same occasion can't send twice.",
+    )
+    contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="messages")
+    template_version = models.ForeignKey(TemplateVersion, models.PROTECT, related_name="+")
+    purpose = models.ForeignKey("consent.Purpose", models.PROTECT, related_name="+")
+    context = models.JSONField(
+        default=dict, help_text="What the template may show besides the contact: event, cart key."
+    )
+
+    # Why: who asked for it, in the words of the floor above
+    origin_type = models.CharField(max_length=16, help_text="For example workflow.")
+    origin_id = models.BigIntegerField(help_text="The enrollment, for a workflow.")
+    step_id = models.CharField(max_length=60, blank=True)
+
+    # How far
+    status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
+    reason = models.CharField(
+        max_length=40, blank=True, help_text="Why it was skipped, failed or is held back."
+    )
+    reason_values = models.JSONField(default=dict, blank=True)
+    gate = models.JSONField(
+        default=list, blank=True, help_text="Each check of the last gate, with its values."
+    )
+    consent_record = models.ForeignKey(
+        "consent.ConsentRecord", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    # Who works on it
+    due_at = models.DateTimeField(help_text="When it may be tried next.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0, help_text="The fence: counts every claim.")
+    failure_count = models.PositiveIntegerField(default=0, help_text="Refusals by the server.")
+
+    # What came of it
+    email = models.EmailField(max_length=254, blank=True)
+    provider_id = models.CharField(max_length=255, blank=True)
+    queued_at = models.DateTimeField()
+    gated_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    clicked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status__in=["skipped", "failed"]) | ~Q(reason=""),
+                name="message_skipped_or_failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["sending", "sent", "delivered", "in_doubt"])
+                | ~Q(consent_record=None),
+                name="message_sent_points_at_its_consent",
+            ),
+            models.CheckConstraint(
+                condition=~HANDED | ~Q(lease_until=None), name="message_in_hand_has_a_lease"
+            ),
+        ]
+        indexes = [
+            # Read by delivery.claim(), several times a second.
+            models.Index(fields=["due_at", "id"], condition=QUEUED, name="message_due"),
+            # Read by delivery.reap().
+            models.Index(fields=["lease_until"], condition=HANDED, name="message_leased"),
+            models.Index(fields=["contact", "-queued_at"], name="message_by_contact"),
+            # Read by the gate checks of the floor that asked for it, and by its pages.
+            models.Index(fields=["origin_type", "origin_id"], name="message_by_origin"),
+            # Read by the admin's lists.
+            models.Index(fields=["status", "-queued_at"], name="message_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template_version.template} to {self.contact}"
+
+
+class MessageContent(models.Model):
+    """What one message said, exactly as it was handed over."""
+
+    message = models.OneToOneField(
+        Message, models.CASCADE, primary_key=True, related_name="content"
+    )
+    subject = models.TextField()
+    html = models.TextField()
+    text = models.TextField()
+    links = models.JSONField(default=list, help_text="The addresses behind its tracked links.")
+
+    def __str__(self) -> str:
+        return self.subject

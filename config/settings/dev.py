@@ -1,0 +1,3 @@
+"""On one machine: what `make run` uses."""
+
+from .base import *  # noqa: F403

@@ -1,0 +1,12 @@
+"""For pytest: real PostgreSQL, mail kept in memory, weak but fast password hashes."""
+
+import os
+
+os.environ.setdefault("DEMO", "1")
+
+from .base import *  # noqa: E402, F403
+
+SECRET_KEY = "only-for-tests"  # noqa: S105 -- signs nothing that leaves a test
+HASH_KEY = "only-for-tests"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
