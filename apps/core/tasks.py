@@ -5,8 +5,10 @@ from django.utils import timezone
 
 from apps.core import services
 
+SECONDS_PER_TASK = 2.0
+
 
 @shared_task(name="core.tick", ignore_result=True)
 def tick() -> None:
     """Beat and nudges; safe to run twice, or twice at once."""
-    services.tick(now=timezone.now())
+    services.tick_until_quiet(clock=timezone.now, seconds=SECONDS_PER_TASK)

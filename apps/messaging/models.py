@@ -115,6 +115,9 @@ class Message(models.Model):
     )
 
     # Who works on it
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="Lower goes first: 0 one to one, 10 for a broadcast."
+    )
     due_at = models.DateTimeField(help_text="When it may be tried next.")
     lease_until = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0, help_text="The fence: counts every claim.")
@@ -149,7 +152,9 @@ class Message(models.Model):
         ]
         indexes = [
             # Read by delivery.claim(), several times a second.
-            models.Index(fields=["due_at", "id"], condition=QUEUED, name="message_due"),
+            models.Index(
+                fields=["priority", "due_at", "id"], condition=QUEUED, name="message_due"
+            ),
             # Read by delivery.reap().
             models.Index(fields=["lease_until"], condition=HANDED, name="message_leased"),
             models.Index(fields=["contact", "-queued_at"], name="message_by_contact"),
