@@ -1,0 +1,108 @@
+"""What the shop's server tells Cuepost, with its secret key, as any shop's backend would."""
+
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.core.hashing import keyed_hash
+from apps.demo import ecommerce
+from apps.demo.cart import Cart
+from apps.demo.visitor import Visitor
+from apps.events import services as events
+from apps.events.models import Source
+
+SOURCE_NAME = "Demo shop"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whoever filled in the checkout form."""
+
+    email: str
+    first_name: str
+    last_name: str
+    wants_mail: bool
+
+    @property
+    def number(self) -> str:
+        """The customer number: the same address gets the same one at its next order."""
+        return f"C-{keyed_hash(self.email.strip().lower())[:12].upper()}"
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_source() -> Source | None:
+    """The demo shop's own keys, once seed_demo has made them."""
+    return Source.objects.filter(name=SOURCE_NAME, is_active=True).first()
+
+
+def begin_checkout(
+    *, customer: Customer, cart: Cart, visitor: Visitor, base_url: str, now: datetime
+) -> None:
+    """Tell who is checking out, as far as they agreed to be known."""
+    messages = []
+    if visitor.allows_tracking or customer.wants_mail:
+        messages.append(_identify(customer, visitor))
+    if visitor.allows_tracking:
+        messages.append(
+            _track(
+                ecommerce.checkout_started(cart, base_url=base_url), customer, visitor
+            )
+        )
+    _send(messages, now=now)
+
+
+def place_order(
+    *, customer: Customer, cart: Cart, visitor: Visitor, base_url: str, now: datetime
+) -> str:
+    """Tell of the order, which every reminder must know about; return its number."""
+    order_id = f"KC-{uuid.uuid4().hex[:10].upper()}"
+    report = ecommerce.order_completed(order_id, cart, base_url=base_url)
+    _send([_track(report, customer, visitor)], now=now)
+    return order_id
+
+
+def _identify(customer: Customer, visitor: Visitor) -> dict[str, Any]:
+    names = {"firstName": customer.first_name, "lastName": customer.last_name}
+    traits = {"email": customer.email} | {
+        key: value for key, value in names.items() if value
+    }
+    consents = {"tracking": visitor.allows_tracking}
+    if customer.wants_mail:
+        # A box left empty takes nothing back from somebody who agreed at an earlier order.
+        consents["email_marketing"] = True
+    return {
+        "type": "identify",
+        "messageId": f"demo-{uuid.uuid4()}",
+        "traits": traits,
+        **_address(customer, visitor, consents),
+    }
+
+
+def _track(
+    report: ecommerce.Report, customer: Customer, visitor: Visitor
+) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "event": report.event,
+        "messageId": report.message_id,
+        "properties": report.properties,
+        **_address(customer, visitor, {"tracking": visitor.allows_tracking}),
+    }
+
+
+def _address(
+    customer: Customer, visitor: Visitor, consents: dict[str, bool]
+) -> dict[str, Any]:
+    person = {"userId": customer.number}
+    if visitor.anonymous_id:
+        person["anonymousId"] = visitor.anonymous_id
+    return {**person, "context": {"consent": {"categoryPreferences": consents}}}
+
+
+def _send(messages: list[dict[str, Any]], *, now: datetime) -> None:
+    source = find_source()
+    if source and messages:
+        events.accept(source=source, is_secret=True, messages=messages, received_at=now)
