@@ -74,9 +74,7 @@ def set_quantity(
     return store_cart(session, cart.id or str(uuid.uuid4()), quantities)
 
 
-def store_cart(
-    session: MutableMapping[str, Any], cart_id: str, quantities: dict[str, int]
-) -> Cart:
+def store_cart(session: MutableMapping[str, Any], cart_id: str, quantities: dict[str, int]) -> Cart:
     kept = {key: quantity for key, quantity in quantities.items() if quantity > 0}
     session[SESSION_KEY] = {"id": cart_id, "quantities": kept}
     return load_cart(session)

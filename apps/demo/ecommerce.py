@@ -44,9 +44,7 @@ def product_viewed(product: Product, *, base_url: str) -> Report:
     return Report("Product Viewed", _describe(product, base_url=base_url))
 
 
-def quantity_changed(
-    product: Product, before: int, cart: Cart, *, base_url: str
-) -> list[Report]:
+def quantity_changed(product: Product, before: int, cart: Cart, *, base_url: str) -> list[Report]:
     """Say what came into the cart or left it; nothing when the quantity is the same."""
     change = cart.quantity_of(product) - before
     if change == 0:
@@ -62,9 +60,7 @@ def cart_viewed(cart: Cart, *, base_url: str) -> Report:
 
 def checkout_started(cart: Cart, *, base_url: str) -> Report:
     """The same checkout, told by browser and server alike, bears the same ID and counts once."""
-    content = hashlib.sha256(
-        repr(sorted(cart.quantities().items())).encode()
-    ).hexdigest()
+    content = hashlib.sha256(repr(sorted(cart.quantities().items())).encode()).hexdigest()
     message_id = f"checkout-{cart.id}-{content[:12]}"
     return Report("Checkout Started", _list(cart, base_url=base_url), message_id)
 

@@ -3,7 +3,7 @@
 from django import forms
 
 from apps.demo.cart import MAX_QUANTITY
-from apps.demo.services import Customer
+from apps.demo.visitor import Customer
 
 
 class QuantityForm(forms.Form):

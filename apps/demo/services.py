@@ -1,36 +1,16 @@
 """What the shop's server tells Cuepost, with its secret key, as any shop's backend would."""
 
 import uuid
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.core.hashing import keyed_hash
 from apps.demo import ecommerce
 from apps.demo.cart import Cart
-from apps.demo.visitor import Visitor
+from apps.demo.visitor import Customer, Visitor
 from apps.events import services as events
 from apps.events.models import Source
 
 SOURCE_NAME = "Demo shop"
-
-
-@dataclass(frozen=True)
-class Customer:
-    """Whoever filled in the checkout form."""
-
-    email: str
-    first_name: str
-    last_name: str
-    wants_mail: bool
-
-    @property
-    def number(self) -> str:
-        """The customer number: the same address gets the same one at its next order."""
-        return f"C-{keyed_hash(self.email.strip().lower())[:12].upper()}"
-
-    def as_data(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def find_source() -> Source | None:
@@ -47,9 +27,7 @@ def begin_checkout(
         messages.append(_identify(customer, visitor))
     if visitor.allows_tracking:
         messages.append(
-            _track(
-                ecommerce.checkout_started(cart, base_url=base_url), customer, visitor
-            )
+            _track(ecommerce.checkout_started(cart, base_url=base_url), customer, visitor)
         )
     _send(messages, now=now)
 
@@ -66,9 +44,7 @@ def place_order(
 
 def _identify(customer: Customer, visitor: Visitor) -> dict[str, Any]:
     names = {"firstName": customer.first_name, "lastName": customer.last_name}
-    traits = {"email": customer.email} | {
-        key: value for key, value in names.items() if value
-    }
+    traits = {"email": customer.email} | {key: value for key, value in names.items() if value}
     consents = {"tracking": visitor.allows_tracking}
     if customer.wants_mail:
         # A box left empty takes nothing back from somebody who agreed at an earlier order.
@@ -81,9 +57,7 @@ def _identify(customer: Customer, visitor: Visitor) -> dict[str, Any]:
     }
 
 
-def _track(
-    report: ecommerce.Report, customer: Customer, visitor: Visitor
-) -> dict[str, Any]:
+def _track(report: ecommerce.Report, customer: Customer, visitor: Visitor) -> dict[str, Any]:
     return {
         "type": "track",
         "event": report.event,
@@ -93,9 +67,7 @@ def _track(
     }
 
 
-def _address(
-    customer: Customer, visitor: Visitor, consents: dict[str, bool]
-) -> dict[str, Any]:
+def _address(customer: Customer, visitor: Visitor, consents: dict[str, bool]) -> dict[str, Any]:
     person = {"userId": customer.number}
     if visitor.anonymous_id:
         person["anonymousId"] = visitor.anonymous_id

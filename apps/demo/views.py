@@ -11,7 +11,7 @@ from apps.core import tokens
 from apps.demo import cart as carts
 from apps.demo import catalog, ecommerce, services
 from apps.demo.forms import CheckoutForm, QuantityForm
-from apps.demo.visitor import read_visitor
+from apps.demo.visitor import Customer, read_visitor
 
 CUSTOMER_KEY = "demo_customer"
 ORDER_KEY = "demo_order"
@@ -27,24 +27,18 @@ def show_catalog(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def show_category(request: HttpRequest, category: str) -> HttpResponse:
-    shelf = next(
-        (each for each in catalog.all_categories() if each.slug == category), None
-    )
+    shelf = next((each for each in catalog.all_categories() if each.slug == category), None)
     if shelf is None:
         raise Http404("No such shelf.")
     products = catalog.products_in(shelf.name)
-    report = ecommerce.product_list_viewed(
-        shelf.name, products, base_url=_base_url(request)
-    )
+    report = ecommerce.product_list_viewed(shelf.name, products, base_url=_base_url(request))
     return _render(request, "catalog", {"products": products, "shelf": shelf}, report)
 
 
 @require_GET
 def show_product(request: HttpRequest, slug: str) -> HttpResponse:
     product = _get_product(slug)
-    neighbors = [
-        each for each in catalog.products_in(product.category) if each != product
-    ]
+    neighbors = [each for each in catalog.products_in(product.category) if each != product]
     context = {
         "product": product,
         "neighbors": neighbors,
@@ -124,7 +118,7 @@ def review_order(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _render(request, "review", {"customer": details})
     order_id = services.place_order(
-        customer=services.Customer(**details),
+        customer=Customer(**details),
         cart=cart,
         visitor=read_visitor(request.COOKIES),
         base_url=_base_url(request),
@@ -135,7 +129,7 @@ def review_order(request: HttpRequest) -> HttpResponse:
         "first_name": details["first_name"],
         "email": details["email"],
         "total": cart.total_text,
-        "lines": [f"{line.quantity} × {line.product.name}" for line in cart.lines],
+        "lines": [[line.quantity, line.product.name] for line in cart.lines],
     }
     carts.clear_cart(request.session)
     return redirect("demo:order")
@@ -144,11 +138,7 @@ def review_order(request: HttpRequest) -> HttpResponse:
 @require_GET
 def show_order(request: HttpRequest) -> HttpResponse:
     order = request.session.get(ORDER_KEY)
-    return (
-        _render(request, "order", {"order": order})
-        if order
-        else redirect("demo:catalog")
-    )
+    return _render(request, "order", {"order": order}) if order else redirect("demo:catalog")
 
 
 @require_GET
@@ -160,9 +150,7 @@ def _render(
     request: HttpRequest, page: str, context: dict[str, Any], *reports: ecommerce.Report
 ) -> HttpResponse:
     """Render a page of the shop, with what the browser should report from it."""
-    waiting = (
-        request.session.pop(REPORTS_KEY, []) if REPORTS_KEY in request.session else []
-    )
+    waiting = request.session.pop(REPORTS_KEY, []) if REPORTS_KEY in request.session else []
     source = services.find_source()
     shop = {
         "cart": carts.load_cart(request.session),
@@ -173,15 +161,11 @@ def _render(
     return render(request, f"demo/{page}.html", shop | context)
 
 
-def _set_quantity(
-    request: HttpRequest, product: catalog.Product, quantity: int
-) -> None:
+def _set_quantity(request: HttpRequest, product: catalog.Product, quantity: int) -> None:
     """Change the cart, and have the next page report it: a redirect runs no script."""
     before = carts.load_cart(request.session).quantity_of(product)
     cart = carts.set_quantity(request.session, product, quantity)
-    changes = ecommerce.quantity_changed(
-        product, before, cart, base_url=_base_url(request)
-    )
+    changes = ecommerce.quantity_changed(product, before, cart, base_url=_base_url(request))
     waiting = request.session.get(REPORTS_KEY, [])
     request.session[REPORTS_KEY] = [*waiting, *(report.as_data() for report in changes)]
 

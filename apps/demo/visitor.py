@@ -1,8 +1,11 @@
-"""What the shop's server may know of the browser in front of it: the choice made in the banner."""
+"""Who is in front of the shop: a browser that made its choice, and the customer behind it."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from apps.core.hashing import keyed_hash
 
 CONSENT_COOKIE = "cuepost_consent"
 ID_COOKIE = "cuepost_anonymous_id"
@@ -15,6 +18,24 @@ class Visitor:
 
     allows_tracking: bool
     anonymous_id: str = ""
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whoever filled in the checkout form."""
+
+    email: str
+    first_name: str
+    last_name: str
+    wants_mail: bool
+
+    @property
+    def number(self) -> str:
+        """The customer number: the same address gets the same one at its next order."""
+        return f"C-{keyed_hash(self.email.strip().lower())[:12].upper()}"
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def read_visitor(cookies: Mapping[str, str]) -> Visitor:

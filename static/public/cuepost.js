@@ -291,11 +291,7 @@
   }
 
   function enqueue(messages) {
-    const addressed = messages.map(address).filter((message) => {
-      const fits = measure(message) <= EVENT_BYTES;
-      if (!fits) console.warn("cuepost: an event over 32 KB was left out.");
-      return fits;
-    });
+    const addressed = messages.map(address).filter(isSendable);
     const room = QUEUE_LIMIT - sending - addressed.length;
     const rest = queue.slice(sending);
     // When it is full, the oldest that are not under way give place.
@@ -303,6 +299,16 @@
     save();
     // Calls made in one go leave as one request.
     if (!timer) timer = setTimeout(flush, 0);
+  }
+
+  function isSendable(message) {
+    try {
+      if (measure(message) <= EVENT_BYTES) return true;
+      console.warn("cuepost: an event over 32 KB was left out.");
+    } catch (problem) {
+      console.warn("cuepost: an event that is not JSON was left out.", problem);
+    }
+    return false;
   }
 
   function measure(message) {
