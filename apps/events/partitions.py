@@ -1,0 +1,65 @@
+"""The monthly partitions of the event log, each with its own guard against doubles."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from django.db import connection, transaction
+
+MONTHS_AHEAD = 3
+
+# Months whose partition is known to be there. Only what is committed enters.
+_made: set[date] = set()
+
+# Made on its own and attached afterwards: so the log stays readable and writable meanwhile.
+_MAKE = """
+CREATE TABLE IF NOT EXISTS {name} (LIKE events_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+CREATE UNIQUE INDEX IF NOT EXISTS {name}_once ON {name} (source_id, message_id);
+ALTER TABLE events_event ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}');
+"""
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('events.partitions'))"
+
+
+def month_of(instant: date) -> date:
+    return date(instant.year, instant.month, 1)
+
+
+def next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def ensure(*, months: Collection[date]) -> int:
+    """Make the partitions that hold these days (in UTC); return how many were missing."""
+    wanted = {month_of(day) for day in months} - _made
+    return sum(_make(month) for month in sorted(wanted))
+
+
+def ensure_ahead(*, now: datetime) -> int:
+    """Make this month's partition and the next ones."""
+    months = [month_of(now)]
+    while len(months) <= MONTHS_AHEAD:
+        months.append(next_month(months[-1]))
+    return ensure(months=months)
+
+
+def _make(month: date) -> bool:
+    name = f"events_event_{month:%Y_%m}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        # A partition takes effect for others at commit; a second maker waits here, then sees it.
+        is_missing = not _exists(name)
+        if is_missing:
+            cursor.execute(_LOCK)
+            is_missing = not _exists(name)
+        if is_missing:
+            cursor.execute(
+                _MAKE.format(
+                    name=name, start=f"{month} 00:00+00", end=f"{next_month(month)} 00:00+00"
+                )
+            )
+        transaction.on_commit(lambda: _made.add(month))
+    return is_missing
+
+
+def _exists(name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+        return bool(cursor.fetchone()[0])

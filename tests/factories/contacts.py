@@ -1,0 +1,37 @@
+"""People and their identities."""
+
+from typing import Any
+
+import factory
+from factory.django import DjangoModelFactory
+
+from apps.contacts.models import Contact, Identity
+from tests.instants import NOON
+
+
+class ContactFactory(DjangoModelFactory):
+    """Somebody with an address; its identity rows come with it, as the service makes them."""
+
+    class Meta:
+        model = Contact
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda number: f"person-{number}@example.com")
+
+    @factory.post_generation
+    def identities(contact: Contact, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805 -- factory_boy passes the object
+        if not create:
+            return
+        for kind, value in (("email", contact.email), ("user_id", contact.external_id)):
+            if value:
+                Identity.objects.create(contact=contact, kind=kind, value=value, linked_at=NOON)
+
+
+class IdentityFactory(DjangoModelFactory):
+    class Meta:
+        model = Identity
+
+    contact = factory.SubFactory(ContactFactory)
+    kind = Identity.Kind.ANONYMOUS_ID
+    value = factory.Sequence(lambda number: f"browser-{number}")
+    linked_at = NOON

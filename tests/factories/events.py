@@ -1,0 +1,53 @@
+"""Sources with known keys, and rows of the event log."""
+
+from datetime import UTC
+
+import factory
+from factory.django import DjangoModelFactory
+
+from apps.core.hashing import keyed_hash
+from apps.events import partitions
+from apps.events.models import Event, Source
+from tests.instants import NOON
+
+
+class SourceFactory(DjangoModelFactory):
+    """A source whose keys the test can read: `source.public_key` and `source.secret_key`."""
+
+    class Meta:
+        model = Source
+
+    class Params:
+        number = factory.Sequence(lambda number: number)
+
+    name = factory.LazyAttribute(lambda source: f"Shop {source.number}")
+    public_key = factory.LazyAttribute(lambda source: f"pk_test_{source.number}")
+    secret_key_hash = factory.LazyAttribute(lambda source: keyed_hash(f"sk_test_{source.number}"))
+    secret_key_hint = factory.LazyAttribute(lambda source: f"…{source.number}")
+
+    @classmethod
+    def _create(cls, model_class: type[Source], *args: object, **fields: object) -> Source:
+        source: Source = super()._create(model_class, *args, **fields)
+        source.secret_key = source.public_key.replace("pk_", "sk_", 1)
+        return source
+
+
+class EventFactory(DjangoModelFactory):
+    """An event in the log, as if the pipeline had written it."""
+
+    class Meta:
+        model = Event
+
+    type = Event.Type.TRACK
+    name = "Product Viewed"
+    source = factory.SubFactory(SourceFactory)
+    message_id = factory.Sequence(lambda number: f"message-{number}")
+    is_trusted = True
+    received_at = NOON
+    occurred_at = factory.SelfAttribute("received_at")
+
+    @classmethod
+    def _create(cls, model_class: type[Event], *args: object, **fields: object) -> Event:
+        received_at = fields["received_at"]
+        partitions.ensure(months={received_at.astimezone(UTC).date()})
+        return super()._create(model_class, *args, **fields)
