@@ -90,7 +90,14 @@ class Message(models.Model):
         help_text="Names the one occasion of this mail; the same occasion can't send twice.",
     )
     contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="messages")
-    template_version = models.ForeignKey(TemplateVersion, models.PROTECT, related_name="+")
+    template_version = models.ForeignKey(
+        TemplateVersion,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty only where there was no text to send, and nothing was sent.",
+    )
     purpose = models.ForeignKey("consent.Purpose", models.PROTECT, related_name="+")
     context = models.JSONField(
         default=dict, help_text="What the template may show besides the contact: event, cart key."
@@ -149,6 +156,10 @@ class Message(models.Model):
             models.CheckConstraint(
                 condition=~HANDED | ~Q(lease_until=None), name="message_in_hand_has_a_lease"
             ),
+            models.CheckConstraint(
+                condition=Q(status="skipped") | ~Q(template_version=None),
+                name="message_without_text_is_skipped",
+            ),
         ]
         indexes = [
             # Read by delivery.claim(), several times a second.
@@ -165,7 +176,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.template_version.template} to {self.contact}"
+        return f"{self.template_version or self.send_key} to {self.contact}"
 
 
 class MessageContent(models.Model):

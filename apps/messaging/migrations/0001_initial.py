@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='message',
             name='template_version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='messaging.templateversion'),
+            field=models.ForeignKey(blank=True, help_text='Empty only where there was no text to send, and nothing was sent.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='messaging.templateversion'),
         ),
         migrations.AddConstraint(
             model_name='templateversion',
@@ -122,5 +122,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='message',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['claimed', 'sending']), _negated=True), models.Q(('lease_until', None), _negated=True), _connector='OR'), name='message_in_hand_has_a_lease'),
+        ),
+        migrations.AddConstraint(
+            model_name='message',
+            constraint=models.CheckConstraint(condition=models.Q(('status', 'skipped'), models.Q(('template_version', None), _negated=True), _connector='OR'), name='message_without_text_is_skipped'),
         ),
     ]

@@ -1,0 +1,116 @@
+"""From a published text and a message's values to the mail that is handed over."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime, parseaddr
+from functools import partial
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from liquid import BoundTemplate
+
+from apps.messaging import links, rendering
+from apps.messaging.models import Message, TemplateVersion
+from apps.messaging.plaintext import plain_text
+
+MAX_COMPILED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A published version, ready to render."""
+
+    key: str
+    subject: BoundTemplate
+    html: BoundTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One mail, and what is kept of it."""
+
+    mail: EmailMultiAlternatives
+    subject: str
+    html: str
+    text: str
+    links: list[str]
+
+
+class BadText:
+    """A published version that can't be compiled, with the error to give for each message."""
+
+    def __init__(self, problem: rendering.TemplateError) -> None:
+        self.problem = problem
+
+
+_compiled: dict[int, Text | BadText] = {}
+_lock = Lock()
+
+
+def load_texts(version_ids: Iterable[int]) -> Mapping[int, Text | BadText]:
+    """Compile what this process has not compiled yet; published versions never change."""
+    wanted = set(version_ids)
+    missing = wanted - _compiled.keys()
+    if missing:
+        found = TemplateVersion.objects.filter(pk__in=missing).select_related("template")
+        fresh = {version.pk: _compile(version) for version in found}
+        with _lock:
+            if len(_compiled) + len(fresh) > MAX_COMPILED:
+                _compiled.clear()
+            _compiled.update(fresh)
+        return fresh | {key: _compiled[key] for key in wanted & _compiled.keys()}
+    return {key: _compiled[key] for key in wanted}
+
+
+def _compile(version: TemplateVersion) -> Text | BadText:
+    try:
+        return Text(
+            key=version.template.key,
+            subject=rendering.compile_line(version.subject),
+            html=rendering.compile_html(version.html),
+        )
+    except rendering.TemplateError as problem:
+        return BadText(problem)
+
+
+def compose(
+    message: Message, *, text: Text | BadText, values: dict[str, Any], now: datetime
+) -> Composed:
+    """Render one message and build its mail; raise TemplateError."""
+    if isinstance(text, BadText):
+        raise text.problem
+    subject = rendering.render_line(text.subject, values)
+    html = rendering.render(text.html, values)
+    plain = plain_text(html, partial(links.destination, campaign=text.key))
+    html, tracked = links.track(html, public_id=message.public_id, campaign=text.key)
+    mail = EmailMultiAlternatives(
+        subject,
+        plain,
+        settings.DEFAULT_FROM_EMAIL,
+        [message.email],
+        headers=headers(message, unsubscribe_url=values["links"]["unsubscribe"], now=now),
+    )
+    mail.attach_alternative(html, "text/html")
+    # Read by Anymail, and given back in the provider's webhooks.
+    mail.metadata = {"message_id": str(message.public_id)}  # type: ignore[attr-defined]
+    mail.handed_over_at = now  # type: ignore[attr-defined]
+    return Composed(mail, subject, html, plain, tracked)
+
+
+def headers(message: Message, *, unsubscribe_url: str, now: datetime) -> dict[str, str]:
+    return {
+        "Message-ID": f"<{message.public_id}@{message_domain()}>",
+        "Date": format_datetime(now),
+        "List-Unsubscribe": f"<{unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def message_domain() -> str:
+    """The right side of our Message-IDs: the sender's domain, else the installation's."""
+    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return address.partition("@")[2] or urlsplit(settings.BASE_URL).hostname or "localhost"

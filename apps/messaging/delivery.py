@@ -1,0 +1,197 @@
+"""From the queue to the mail server: claim, gate, hand over, record.
+
+Messages pass the gate in small batches, so that little time lies between the gate's answer and the
+hand-over, and a worker that dies leaves at most one such batch in doubt.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+
+from apps.messaging import composition, context, gate, ledger
+from apps.messaging.composition import Composed
+from apps.messaging.ledger import Claim, Fate, Result
+from apps.messaging.models import Message
+from apps.messaging.rendering import TemplateError
+from apps.messaging.transport import Answer, Outcome, transport
+
+logger = logging.getLogger(__name__)
+
+CLAIM_SIZE = 50
+HOLD_FOR_EVENTS = timedelta(seconds=1)
+HOLD = timedelta(minutes=1)
+MAX_FAILURES = 8
+MAX_BACK_OFF = timedelta(hours=1)
+# How long the last mail of a batch may lie between the gate and the hand-over.
+SECONDS_PER_BATCH = 0.5
+
+Clock = Callable[[], datetime]
+Status = Message.Status
+
+
+def running_clock(now: datetime) -> Clock:
+    """A clock that stands at `now` and moves on with real time."""
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=time.monotonic() - began)
+
+
+def reap(*, now: datetime) -> int:
+    """Pick up what dead workers left behind."""
+    return ledger.reap(now=now)
+
+
+def deliver(*, now: datetime, limit: int = CLAIM_SIZE, clock: Clock | None = None) -> int:
+    """Send what is due, at most `limit` messages; answer how many were taken up."""
+    clock = clock or running_clock(now)
+    if transport.is_resting(clock()):
+        return 0
+    claims = ledger.claim(now=clock(), limit=limit)
+    waiting = claims
+    while waiting:
+        size = transport.batch_size(settings.GATE_BATCH, seconds=SECONDS_PER_BATCH)
+        batch, waiting = waiting[:size], waiting[size:]
+        if not _deliver_batch(batch, clock):
+            ledger.release(waiting)
+            break
+    return len(claims)
+
+
+def _deliver_batch(claims: Sequence[Claim], clock: Clock) -> bool:
+    """Send one gate batch; answer whether it makes sense to go on."""
+    try:
+        letters = _pass_gate(claims, clock())
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # One message must not take its neighbors along; alone, it is lost three times, then failed.
+        logger.exception("A batch of %d messages failed at the gate.", len(claims))
+        return len(claims) == 1 or all([_deliver_batch([claim], clock) for claim in claims])
+    return _hand_over(letters, clock)
+
+
+def _hand_over(letters: list[tuple[Message, Composed]], clock: Clock) -> bool:
+    results: list[Result] = []
+    try:
+        while letters:
+            now = clock()
+            message, composed = letters[0]
+            if message.lease_until is None or now >= message.lease_until:
+                return False
+            del letters[0]
+            answer = transport.hand_over(composed.mail, now=now)
+            results.append(_result(message, answer, clock()))
+            if answer.outcome in (Outcome.UNREACHABLE, Outcome.THROTTLED):
+                return False
+        return True
+    finally:
+        ledger.record(results)
+        # What is left was never handed over, and that is certain.
+        ledger.release([Claim(message.pk, message.attempt) for message, _ in letters])
+
+
+# --- the point of no return -----------------------------------------------------------------------
+
+
+@transaction.atomic
+def _pass_gate(claims: Sequence[Claim], now: datetime) -> list[tuple[Message, Composed]]:
+    """Judge and write a batch; those that come back are `sending` and wait for the hand-over."""
+    batch = gate.Batch(_lock(claims), now)
+    if not batch.messages:
+        return []
+    letters: list[tuple[Message, Composed]] = []
+    fates = [_fate(decision, batch, letters) for decision in gate.judge(batch)]
+    ledger.write_fates(fates, now=now)
+    ledger.keep_contents(letters)
+    return letters
+
+
+def _lock(claims: Sequence[Claim]) -> list[Message]:
+    """The rows of these claims that are still ours."""
+    attempts = {claim.message_id: claim.attempt for claim in claims}
+    rows = Message.objects.filter(pk__in=attempts, status=Status.CLAIMED).defer("gate")
+    locked = rows.order_by("priority", "due_at", "id").select_for_update()
+    return [message for message in locked if message.attempt == attempts[message.pk]]
+
+
+def _fate(
+    decision: gate.Decision, batch: gate.Batch, letters: list[tuple[Message, Composed]]
+) -> Fate:
+    """Where a decision leads; a message that may go is rendered here and joins the letters."""
+    message, refusal = decision.message, decision.refusal
+    message.email = message.contact.email or ""
+    if refusal is not None:
+        hold = HOLD_FOR_EVENTS if refusal.reason == gate.PENDING_EVENTS else HOLD
+        return Fate(
+            message=message,
+            status=Status.SKIPPED if refusal.is_final else Status.QUEUED,
+            reason=refusal.reason,
+            values=refusal.values or {},
+            answers=decision.answers,
+            due_at=None if refusal.is_final else batch.now + hold,
+        )
+    try:
+        composed = _compose(message, batch)
+    except TemplateError as problem:
+        return Fate(
+            message=message,
+            status=Status.SKIPPED,
+            reason=problem.reason,
+            values=problem.values,
+            answers=decision.answers,
+        )
+    message.lease_until = batch.now + ledger.LEASE
+    letters.append((message, composed))
+    return Fate(
+        message=message,
+        status=Status.SENDING,
+        answers=decision.answers,
+        consent_record_id=decision.consent_record_id,
+    )
+
+
+def _compose(message: Message, batch: gate.Batch) -> Composed:
+    return composition.compose(
+        message,
+        text=batch.texts[message.template_version_id or 0],
+        values=context.build(message, carts=batch.carts),
+        now=batch.now,
+    )
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+def _result(message: Message, answer: Answer, now: datetime) -> Result:
+    if answer.outcome is Outcome.ACCEPTED:
+        return Result(message, Status.SENT, now, provider_id=answer.provider_id)
+    values = {"answer": answer.detail}
+    if answer.outcome is Outcome.UNKNOWN:
+        logger.warning("Message %s is in doubt (%s).", message.public_id, answer.detail)
+        return Result(message, Status.IN_DOUBT, now, "outcome_unknown", values)
+    if answer.outcome is Outcome.REJECTED:
+        return Result(message, Status.FAILED, now, "rejected", values, failures=1)
+    if answer.outcome is Outcome.THROTTLED:
+        due_at = now + timedelta(seconds=answer.retry_after)
+        return Result(message, Status.QUEUED, now, "throttled", values, due_at=due_at)
+    return _try_later(message, answer, now)
+
+
+def _try_later(message: Message, answer: Answer, now: datetime) -> Result:
+    """Back off; only refusals of this very message count towards giving it up."""
+    failures = message.failure_count + 1
+    values = {"answer": answer.detail, "failures": failures}
+    is_unreachable = answer.outcome is Outcome.UNREACHABLE
+    if failures >= MAX_FAILURES and not is_unreachable:
+        return Result(message, Status.FAILED, now, "refused_too_often", values, failures=1)
+    reason = "unreachable" if is_unreachable else "refused"
+    due_at = now + back_off(failures)
+    return Result(message, Status.QUEUED, now, reason, values, due_at=due_at, failures=1)
+
+
+def back_off(failures: int) -> timedelta:
+    """One minute after the first failure, then twice as long each time, up to an hour."""
+    return min(timedelta(minutes=1) * 2 ** min(failures - 1, 10), MAX_BACK_OFF)

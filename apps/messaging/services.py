@@ -1,0 +1,211 @@
+"""What can be done with texts and messages."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+
+from apps.consent import services as consent
+from apps.consent.models import ConsentRecord, Purpose, Suppression
+from apps.contacts.models import Contact
+from apps.events import services as events
+from apps.messaging import publishing
+from apps.messaging.models import Message, Template, TemplateVersion
+
+OPENED = "Email Opened"
+CLICKED = "Email Clicked"
+
+
+def publish(*, template: Template, subject: str, html: str, now: datetime) -> TemplateVersion:
+    """Make a text the one that is sent from now on; raise TemplateError if it can't be."""
+    prepared = publishing.prepare(subject=subject, html=html)
+    with transaction.atomic():
+        Template.objects.select_for_update().get(pk=template.pk)
+        newest = template.versions.aggregate(newest=Max("number"))["newest"] or 0
+        return TemplateVersion.objects.create(
+            template=template, number=newest + 1, subject=subject, html=prepared, published_at=now
+        )
+
+
+# --- queueing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRequest:
+    """One mail that somebody should get; `send_key` names the occasion, which never repeats."""
+
+    send_key: str
+    contact_id: int
+    template_key: str
+    origin_type: str
+    origin_id: int
+    step_id: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    purpose: str = ""
+    priority: int = 0
+
+
+_QUEUE = """
+INSERT INTO messaging_message (
+    public_id, send_key, contact_id, template_version_id, purpose_id, context, origin_type,
+    origin_id, step_id, status, reason, reason_values, gate, priority, due_at, attempt,
+    failure_count, email, provider_id, queued_at, closed_at
+)
+SELECT gen_random_uuid(), send_key, contact_id, version_id, purpose, context, origin_type,
+    origin_id, step_id, CASE WHEN version_id IS NULL THEN 'skipped' ELSE 'queued' END,
+    CASE WHEN version_id IS NULL THEN 'no_published_template' ELSE '' END, reason_values, '[]',
+    priority, %(now)s, 0, 0, '', '', %(now)s, CASE WHEN version_id IS NULL THEN %(now)s END
+FROM unnest(
+    %(send_keys)s::text[], %(contact_ids)s::bigint[], %(version_ids)s::bigint[],
+    %(purposes)s::text[], %(contexts)s::jsonb[], %(origin_types)s::text[],
+    %(origin_ids)s::bigint[], %(step_ids)s::text[], %(reason_values)s::jsonb[],
+    %(priorities)s::int[]
+) AS new (send_key, contact_id, version_id, purpose, context, origin_type, origin_id, step_id,
+          reason_values, priority)
+ON CONFLICT (send_key) DO NOTHING
+"""
+
+
+def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
+    """Write the ledger rows of these mails in one statement; answer how many are new.
+
+    Call inside the transaction that decides on them. Where a template has no published text, the
+    message is written as skipped, so that the reason shows.
+    """
+    if not requests:
+        return 0
+    templates = {request.template_key for request in requests}
+    versions = _newest_versions(templates)
+    purposes = dict(Template.objects.filter(key__in=templates).values_list("key", "purpose_id"))
+    parameters = {
+        "now": now,
+        "send_keys": [request.send_key for request in requests],
+        "contact_ids": [request.contact_id for request in requests],
+        "version_ids": [versions.get(request.template_key) for request in requests],
+        "purposes": [
+            request.purpose or purposes.get(request.template_key, Purpose.EMAIL_MARKETING)
+            for request in requests
+        ],
+        "contexts": [json.dumps(request.context) for request in requests],
+        "origin_types": [request.origin_type for request in requests],
+        "origin_ids": [request.origin_id for request in requests],
+        "step_ids": [request.step_id for request in requests],
+        "reason_values": [
+            json.dumps({} if request.template_key in versions else _which(request))
+            for request in requests
+        ],
+        "priorities": [request.priority for request in requests],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE, parameters)
+        return cursor.rowcount
+
+
+def _newest_versions(template_keys: set[str]) -> dict[str, int]:
+    published = TemplateVersion.objects.filter(
+        template__key__in=template_keys, published_at__isnull=False
+    )
+    newest = published.order_by("template_id", "-number").distinct("template_id")
+    return dict(newest.values_list("template__key", "pk"))
+
+
+def _which(request: MessageRequest) -> dict[str, str]:
+    return {"template": request.template_key}
+
+
+# --- what recipients do ---------------------------------------------------------------------------
+
+
+def record_open(*, public_id: UUID, now: datetime) -> None:
+    """Tell the event log that a mail was opened; a message that is gone is nothing to tell."""
+    _record(OPENED, public_id, now, key="open", properties={})
+
+
+def record_click(*, public_id: UUID, target: str, now: datetime) -> None:
+    """Tell the event log that a link was followed."""
+    key = f"click-{sha256(target.encode()).hexdigest()[:16]}"
+    _record(CLICKED, public_id, now, key=key, properties={"url": target})
+
+
+def _record(
+    name: str, public_id: UUID, now: datetime, *, key: str, properties: dict[str, Any]
+) -> None:
+    """Write one event a minute at most, however often a mail program repeats the request."""
+    message = (
+        Message.objects.filter(public_id=public_id)
+        .values("contact_id", "template_version__template__key", "origin_type", "step_id")
+        .first()
+    )
+    if message is None:
+        return
+    events.record_internal(
+        name=name,
+        contact_id=message["contact_id"],
+        message_id=f"{public_id.hex}-{key}-{now:%Y%m%d%H%M}",
+        properties={
+            "message_id": str(public_id),
+            "template": message["template_version__template__key"],
+            **properties,
+        },
+        now=now,
+    )
+
+
+def unsubscribe(
+    *, contact_uuid: UUID, public_id: UUID, method: ConsentRecord.Method, now: datetime
+) -> None:
+    """Withdraw the consent behind a mail; doing it twice, or after an erasure, is no error."""
+    contact = Contact.objects.filter(uuid=contact_uuid).first()
+    if contact is not None:
+        consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
+
+
+# --- what providers tell --------------------------------------------------------------------------
+
+UNSETTLED = Q(status__in=["sending", "in_doubt", "sent"])
+
+
+def settle_delivered(*, public_id: UUID, now: datetime) -> int:
+    """The provider has delivered it, which also ends any doubt."""
+    messages = Message.objects.filter(UNSETTLED, public_id=public_id)
+    return messages.update(status=Message.Status.DELIVERED, reason="", closed_at=now)
+
+
+@transaction.atomic
+def settle_bounced(*, public_id: UUID, detail: str, now: datetime) -> int:
+    """The address does not work; nothing is sent there any more."""
+    count = _settle_refused(public_id, Message.Status.BOUNCED, detail, now)
+    if count:
+        _suppress(public_id, Suppression.Reason.BOUNCED, now)
+    return count
+
+
+@transaction.atomic
+def settle_complained(*, public_id: UUID, detail: str, now: datetime) -> int:
+    """The recipient called it spam, which withdraws the consent for good."""
+    count = _settle_refused(public_id, Message.Status.COMPLAINED, detail, now)
+    if count:
+        contact = Contact.objects.get(messages__public_id=public_id)
+        method = ConsentRecord.Method.COMPLAINT
+        consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
+        _suppress(public_id, Suppression.Reason.COMPLAINED, now)
+    return count
+
+
+def _settle_refused(public_id: UUID, status: Message.Status, detail: str, now: datetime) -> int:
+    messages = Message.objects.filter(UNSETTLED | Q(status="delivered"), public_id=public_id)
+    return messages.update(
+        status=status, reason=status.value, reason_values={"answer": detail[:300]}, closed_at=now
+    )
+
+
+def _suppress(public_id: UUID, reason: Suppression.Reason, now: datetime) -> None:
+    """Silence the address that the mail went to, even if the person has another one by now."""
+    email = Message.objects.values_list("email", flat=True).get(public_id=public_id)
+    consent.suppress(emails=[email], reason=reason, now=now)
