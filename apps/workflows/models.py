@@ -66,6 +66,9 @@ class WorkflowVersion(models.Model):
 
 LIVE = Q(status="live")
 
+# The reason of those who left through a step of the workflow itself.
+EXIT_STEP = "exit_step"
+
 
 class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
     def live(self) -> Self:
@@ -104,6 +107,9 @@ class Enrollment(models.Model):
     wake_at = models.DateTimeField(
         null=True, blank=True, help_text="When the next step may run; empty once out."
     )
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the present wait ends; empty while not in one."
+    )
     waiting_for = models.CharField(
         max_length=200, blank=True, help_text="The event that ends the present wait early."
     )
@@ -127,7 +133,8 @@ class Enrollment(models.Model):
                 violation_error_message="This contact is already in the workflow.",
             ),
             models.CheckConstraint(
-                condition=LIVE | Q(wake_at=None), name="enrollment_wakes_only_while_live"
+                condition=LIVE & ~Q(wake_at=None) | ~LIVE & Q(wake_at=None, deadline_at=None),
+                name="enrollment_wakes_only_while_live",
             ),
             models.CheckConstraint(
                 condition=~Q(status="exited") | ~Q(exit_reason=""),
@@ -144,9 +151,7 @@ class Enrollment(models.Model):
                 fields=["workflow", "contact", "-entered_at"], name="enrollment_by_contact"
             ),
             # Read by the workflow page: how many are at each step.
-            models.Index(
-                fields=["version", "pc"], condition=LIVE, name="enrollment_live_by_step"
-            ),
+            models.Index(fields=["version", "pc"], condition=LIVE, name="enrollment_live_by_step"),
         ]
 
     def __str__(self) -> str:
@@ -178,7 +183,7 @@ class EntryRefusal(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="refusals")
     contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="+")
     event_id = models.BigIntegerField()
-    reason = models.CharField(max_length=40)
+    reason = models.CharField(max_length=40, help_text="too_old, paused, no_entry_key or re_entry")
     values = models.JSONField(default=dict, blank=True)
     refused_at = models.DateTimeField()
 

@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('live', 'in the workflow'), ('completed', 'completed'), ('exited', 'left early')], default='live', max_length=16)),
                 ('pc', models.PositiveSmallIntegerField(default=0, help_text='The next instruction.')),
                 ('wake_at', models.DateTimeField(blank=True, help_text='When the next step may run; empty once out.', null=True)),
+                ('deadline_at', models.DateTimeField(blank=True, help_text='When the present wait ends; empty while not in one.', null=True)),
                 ('waiting_for', models.CharField(blank=True, help_text='The event that ends the present wait early.', max_length=200)),
                 ('restart_count', models.PositiveIntegerField(default=0)),
                 ('started_at', models.DateTimeField(help_text='When the starting event happened.')),
@@ -83,7 +84,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('event_id', models.BigIntegerField()),
-                ('reason', models.CharField(max_length=40)),
+                ('reason', models.CharField(help_text='too_old, paused, no_entry_key or re_entry', max_length=40)),
                 ('values', models.JSONField(blank=True, default=dict)),
                 ('refused_at', models.DateTimeField()),
                 ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contacts.contact')),
@@ -123,7 +124,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='enrollment',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'live'), ('wake_at', None), _connector='OR'), name='enrollment_wakes_only_while_live'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'live'), models.Q(('wake_at', None), _negated=True)), models.Q(models.Q(('status', 'live'), _negated=True), ('deadline_at', None), ('wake_at', None)), _connector='OR'), name='enrollment_wakes_only_while_live'),
         ),
         migrations.AddConstraint(
             model_name='enrollment',
