@@ -12,6 +12,12 @@ from django.db.models import Q
 from apps.core.models import TimeStamped
 
 
+class SourceQuerySet(models.QuerySet["Source"]):
+    def sending(self) -> Self:
+        """Sources whose keys are taken."""
+        return self.filter(is_active=True, is_internal=False)
+
+
 class Source(TimeStamped):
     """A website or server that sends events."""
 
@@ -28,6 +34,18 @@ class Source(TimeStamped):
     is_active = models.BooleanField(
         default=True, help_text="While off, its keys are refused and nothing is stored."
     )
+    is_internal = models.BooleanField(
+        default=False, editable=False, help_text="Cuepost itself; nobody holds its keys."
+    )
+
+    objects = SourceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_internal"], condition=Q(is_internal=True), name="source_one_internal"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -62,7 +80,8 @@ class InboxEvent(models.Model):
             # Read by pipeline.drain(): the oldest rows of a shard.
             models.Index(fields=["shard", "id"], name="inbox_by_shard"),
             # Read by selectors.contacts_with_pending(), at every gate.
-            GinIndex(fields=["person_keys"], name="inbox_by_person"),
+            # Without a pending list, which each search would have to walk through.
+            GinIndex(fields=["person_keys"], name="inbox_by_person", fastupdate=False),
         ]
 
     def __str__(self) -> str:

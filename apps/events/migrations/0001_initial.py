@@ -61,9 +61,10 @@ class Migration(migrations.Migration):
                 ('secret_key_hash', models.CharField(editable=False, max_length=64, unique=True)),
                 ('secret_key_hint', models.CharField(editable=False, help_text='Its last characters.', max_length=16, verbose_name='secret key')),
                 ('is_active', models.BooleanField(default=True, help_text='While off, its keys are refused and nothing is stored.')),
+                ('is_internal', models.BooleanField(default=False, editable=False, help_text='Cuepost itself; nobody holds its keys.')),
             ],
             options={
-                'abstract': False,
+                'constraints': [models.UniqueConstraint(condition=models.Q(('is_internal', True)), fields=('is_internal',), name='source_one_internal')],
             },
         ),
         migrations.CreateModel(
@@ -98,7 +99,7 @@ class Migration(migrations.Migration):
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='events.source')),
             ],
             options={
-                'indexes': [models.Index(fields=['shard', 'id'], name='inbox_by_shard'), django.contrib.postgres.indexes.GinIndex(fields=['person_keys'], name='inbox_by_person')],
+                'indexes': [models.Index(fields=['shard', 'id'], name='inbox_by_shard'), django.contrib.postgres.indexes.GinIndex(fastupdate=False, fields=['person_keys'], name='inbox_by_person')],
             },
         ),
         migrations.SeparateDatabaseAndState(

@@ -1,0 +1,220 @@
+"""What clients send: one message of the Segment specification, checked before it is acknowledged."""
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from apps.contacts.services import normalize_email
+from apps.events.models import new_message_id
+
+SHARDS = 16
+
+# Segment's limit for one event.
+MAX_BYTES = 32 * 1024
+MAX_DEPTH = 50
+MAX_ID = 200
+MAX_MESSAGE_ID = 100
+MAX_NAME = 200
+
+# What clients send where they have no ID; taken as IDs they would make one person of many.
+BLOCKED_IDS = frozenset(
+    {
+        "", "0", "-1", "null", "none", "nil", "nan", "undefined", "anonymous", "guest", "unknown",
+        "true", "false", "n/a", "[object object]", "00000000-0000-0000-0000-000000000000",
+    }
+)  # fmt: skip
+
+# A \u0000 that isn't itself escaped: JSON allows it, PostgreSQL's text can't hold it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+Text = str | int | None
+Object = dict[str, Any] | None
+
+
+class Message(msgspec.Struct, rename="camel", kw_only=True):
+    """The fields that we read; others are ignored, as the specification asks."""
+
+    type: Literal["track", "identify", "page", "screen", "group", "alias"]
+    message_id: Text = None
+    user_id: Text = None
+    anonymous_id: Text = None
+    previous_id: Text = None
+    contact_id: int | None = None
+    event: Text = None
+    name: Text = None
+    properties: Object = None
+    traits: Object = None
+    context: Object = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+    sent_at: Any = None
+
+
+class BadMessage(Exception):
+    """The message can't be used. `reason` is stored and told to the client."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A place in a batch that holds no JSON we can read."""
+
+    reason: str
+    text: str
+
+
+@dataclass(slots=True)
+class Checked:
+    """One acknowledged message as the inbox keeps it."""
+
+    message_id: str
+    person_keys: list[str]
+    shard: int
+    payload: str
+
+
+@dataclass(slots=True)
+class Names:
+    """Everything a message calls its person by."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    previous_id: str | None
+    email: str | None
+
+
+_decode = msgspec.json.Decoder(Message).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(payload: str) -> Message:
+    """Read a message that was checked once, from the inbox."""
+    return _decode(payload)
+
+
+def check(raw: object) -> Checked:
+    """Return what the inbox keeps of a message, or raise BadMessage."""
+    if isinstance(raw, Unreadable):
+        raise BadMessage(raw.reason)
+    if not isinstance(raw, dict):
+        raise BadMessage("not_an_object")
+    payload = _serialize(raw)
+    message = _convert(raw)
+    names = read_names(message)
+    keys = _person_keys(message, names)
+    if not keys:
+        raise BadMessage("no_identifier", "Give userId or anonymousId.")
+    if message.type == "track":
+        _check_event_name(message)
+    return Checked(
+        message_id=_read_message_id(message),
+        person_keys=keys,
+        # A browser's events share one lane, before and after it is known whose they are.
+        shard=zlib.crc32((f"a:{names.anonymous_id}" if names.anonymous_id else keys[0]).encode())
+        % SHARDS,
+        payload=payload,
+    )
+
+
+def read_names(message: Message) -> Names:
+    """Read the IDs of a message, leaving out what only looks like one."""
+    traits = message.traits if message.type == "identify" else None
+    context_traits = message.context.get("traits") if message.context else None
+    email = traits.get("email") if traits else None
+    if email is None and isinstance(context_traits, dict):
+        email = context_traits.get("email")
+    return Names(
+        user_id=_read_id(message.user_id, "userId"),
+        anonymous_id=_read_id(message.anonymous_id, "anonymousId"),
+        previous_id=_read_id(message.previous_id, "previousId"),
+        email=normalize_email(email) if email else None,
+    )
+
+
+def event_name(message: Message) -> str:
+    """The name under which the log keeps a message; empty for the kinds that have none."""
+    name = message.event if message.type == "track" else message.name
+    return str(name).strip()[:MAX_NAME] if name is not None else ""
+
+
+def _serialize(raw: dict[str, Any]) -> str:
+    try:
+        payload = _encode(raw)
+    except RecursionError as problem:
+        raise BadMessage("too_deep") from problem
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise BadMessage("unreadable", type(problem).__name__) from problem
+    if len(payload) > MAX_BYTES:
+        raise BadMessage("too_large", f"An event may have {MAX_BYTES} bytes.")
+    if b"\\u0000" in payload and _NUL.search(payload):
+        raise BadMessage("null_character")
+    if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+        raise BadMessage("too_deep", f"Objects may nest {MAX_DEPTH} deep.")
+    return payload.decode()
+
+
+def _depth(value: object) -> int:
+    """How deep objects nest, counted without recursion."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [
+            child for item in level for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
+
+
+def _convert(raw: dict[str, Any]) -> Message:
+    try:
+        return msgspec.convert(raw, Message)
+    except msgspec.ValidationError as problem:
+        reason = "unknown_type" if "$.type" in str(problem) or "`type`" in str(problem) else "wrong_type"
+        raise BadMessage(reason, str(problem)) from problem
+
+
+def _read_id(value: Text, field: str) -> str | None:
+    if value is None:
+        return None
+    text = str(value).strip()
+    if text.lower() in BLOCKED_IDS:
+        return None
+    if len(text) > MAX_ID:
+        raise BadMessage("id_too_long", f"{field} may have {MAX_ID} characters.")
+    return text
+
+
+def _read_message_id(message: Message) -> str:
+    text = str(message.message_id).strip() if message.message_id is not None else ""
+    if len(text) > MAX_MESSAGE_ID:
+        raise BadMessage("id_too_long", f"messageId may have {MAX_MESSAGE_ID} characters.")
+    return text or new_message_id()
+
+
+def _person_keys(message: Message, names: Names) -> list[str]:
+    keys = []
+    if names.user_id:
+        keys.append(f"u:{names.user_id}")
+    if names.anonymous_id:
+        keys.append(f"a:{names.anonymous_id}")
+    if names.previous_id:
+        keys.append(f"a:{names.previous_id}")
+    if names.email:
+        keys.append(f"e:{names.email}")
+    if message.contact_id:
+        keys.append(f"c:{message.contact_id}")
+    return keys
+
+
+def _check_event_name(message: Message) -> None:
+    name = "" if message.event is None else str(message.event).strip()
+    if not name:
+        raise BadMessage("no_event_name", "A track call needs its event.")
+    if len(name) > MAX_NAME:
+        raise BadMessage("name_too_long", f"An event name may have {MAX_NAME} characters.")
