@@ -148,7 +148,7 @@ def exit_contacts(
 
 def recipes() -> list[definition.Definition]:
     """What comes with the product, ready to install."""
-    files = sorted(RECIPES.glob("*.yaml"))
+    files = sorted(RECIPES.glob("*.yaml"), key=lambda file: file.stem)
     return [definition.parse(definition.load(file.read_text())) for file in files]
 
 

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from apps.contacts.models import Contact
 from apps.events.registry import Batch, ProcessedEvent
 from apps.workflows import engine, projection
@@ -56,8 +58,10 @@ def happen(
 
 
 def project(*events: ProcessedEvent, now: datetime | None = None) -> None:
-    """Hand these events to the workflows as one batch."""
-    projection.apply(Batch(now=now or events[-1].received_at, events=list(events)))
+    """Hand these events to the workflows as one batch, in a transaction as the pipeline does."""
+    batch = Batch(now=now or events[-1].received_at, events=list(events))
+    with transaction.atomic():
+        projection.apply(batch)
 
 
 def advance(now: datetime) -> int:
