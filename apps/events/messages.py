@@ -99,12 +99,17 @@ def decode(payload: str) -> Message:
     return _decode(payload)
 
 
-def check(raw: object) -> Checked:
-    """Return what the inbox keeps of a message, or raise BadMessage."""
+def check(raw: object, *, is_internal: bool = False) -> Checked:
+    """Return what the inbox keeps of a message, or raise BadMessage.
+
+    Only our own events may name the contact itself; from anybody else that field means nothing.
+    """
     if isinstance(raw, Unreadable):
         raise BadMessage(raw.reason)
     if not isinstance(raw, dict):
         raise BadMessage("not_an_object")
+    if "contactId" in raw and not is_internal:
+        raw = {name: value for name, value in raw.items() if name != "contactId"}
     payload = _serialize(raw)
     message = _convert(raw)
     names = read_names(message)

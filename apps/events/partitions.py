@@ -1,7 +1,7 @@
 """The monthly partitions of the event log, each with its own guard against doubles."""
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from django.db import connection, transaction
 
@@ -23,6 +23,10 @@ def month_of(instant: date) -> date:
     return date(instant.year, instant.month, 1)
 
 
+def month_in_utc(instant: datetime) -> date:
+    return month_of(instant.astimezone(UTC))
+
+
 def next_month(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
@@ -35,7 +39,7 @@ def ensure(*, months: Collection[date]) -> int:
 
 def ensure_ahead(*, now: datetime) -> int:
     """Make this month's partition and the next ones."""
-    months = [month_of(now)]
+    months = [month_in_utc(now)]
     while len(months) <= MONTHS_AHEAD:
         months.append(next_month(months[-1]))
     return ensure(months=months)

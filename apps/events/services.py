@@ -103,7 +103,7 @@ def accept(
     bad: list[RejectedEvent] = []
     for index, raw in enumerate(messages):
         try:
-            good.append(checks.check(raw))
+            good.append(checks.check(raw, is_internal=source.is_internal))
         except BadMessage as problem:
             accepted.rejected.append((index, problem.reason))
             bad.append(
@@ -146,7 +146,10 @@ def record_internal(
 
 def replay(*, rejected: RejectedEvent, now: datetime) -> InboxEvent:
     """Put a rejected event back into the inbox; raise BadMessage where it still can't be used."""
-    checked = checks.check({**rejected.payload, "messageId": rejected.message_id or None})
+    checked = checks.check(
+        {**rejected.payload, "messageId": rejected.message_id or None},
+        is_internal=rejected.source.is_internal,
+    )
     with transaction.atomic():
         if not RejectedEvent.objects.filter(pk=rejected.pk, replayed_at=None).update(
             replayed_at=now

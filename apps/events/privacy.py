@@ -1,0 +1,109 @@
+"""What may be kept of an event, and what it says about consent.
+
+An event whose person refuses tracking is dropped, whether it says so itself or their consent does.
+Two things remain: the statement about consent, and what a shop's server reports about an order,
+which is needed for the order itself; that is kept without browser and context.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from apps.consent.models import ConsentRecord, Purpose, Status
+from apps.consent.services import Statement
+
+TRANSACTIONAL = frozenset(
+    {"Order Completed", "Order Updated", "Order Cancelled", "Order Refunded"}
+)
+MAX_EVIDENCE = 2000
+
+_METHODS = frozenset(ConsentRecord.Method.values)
+_STATES = "SELECT contact_id, purpose_id, status FROM consent_consentstate WHERE contact_id = ANY(%s)"
+
+States = dict[tuple[int, str], str]
+
+
+class Keep(Enum):
+    """How much of an event is stored."""
+
+    ALL = "all"
+    ESSENTIALS = "essentials"
+    NOTHING = "nothing"
+
+
+def states_of(contact_ids: Iterable[int]) -> States:
+    """What these contacts allow and refuse now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATES, [list(contact_ids)])
+        return {(contact_id, purpose): status for contact_id, purpose, status in cursor.fetchall()}
+
+
+def preferences(context: Mapping[str, Any] | None) -> dict[str, bool]:
+    """Read Segment's `context.consent.categoryPreferences`; whatever isn't yes or no is no statement."""
+    found = _consent(context).get("categoryPreferences")
+    if not isinstance(found, dict):
+        return {}
+    return {purpose: value for purpose, value in found.items() if isinstance(value, bool)}
+
+
+def judge(*, said: Mapping[str, bool], state: str | None, name: str, is_secret: bool) -> Keep:
+    """Say how much may be kept; what the event itself says counts before the person's state."""
+    is_tracked = said.get(Purpose.TRACKING, state != Status.DENIED)
+    if is_tracked:
+        return Keep.ALL
+    return Keep.ESSENTIALS if is_secret and name in TRANSACTIONAL else Keep.NOTHING
+
+
+def statements(
+    *,
+    contact_id: int,
+    said: Mapping[str, bool],
+    context: Mapping[str, Any] | None,
+    is_secret: bool,
+    is_identify: bool,
+    source: str,
+) -> list[Statement]:
+    """Turn preferences into statements. A public key may take consent back, never give it."""
+    consent = _consent(context)
+    method = consent.get("method")
+    is_method_told = isinstance(method, str) and method in _METHODS
+    wording = consent.get("wordingVersion")
+    return [
+        Statement(
+            contact_id=contact_id,
+            purpose=purpose,
+            status=Status.GRANTED if is_allowed else Status.DENIED,
+            method=str(method) if is_method_told else ConsentRecord.Method.API.value,
+            source=source,
+            wording_version=wording if isinstance(wording, str) else "",
+            evidence=_evidence(consent) if is_secret else {},
+            is_explicit=is_identify or is_method_told or not is_allowed,
+        )
+        for purpose, is_allowed in said.items()
+        if is_secret or not is_allowed
+    ]
+
+
+def news(said: Iterable[Statement], states: States) -> list[Statement]:
+    """Leave out what repeats the state, which is nearly everything; `states` is brought up to date."""
+    found = []
+    for statement in said:
+        key = (statement.contact_id, statement.purpose)
+        if states.get(key) != statement.status:
+            states[key] = statement.status
+            found.append(statement)
+    return found
+
+
+def _consent(context: Mapping[str, Any] | None) -> dict[str, Any]:
+    consent = context.get("consent") if context else None
+    return consent if isinstance(consent, dict) else {}
+
+
+def _evidence(consent: dict[str, Any]) -> dict[str, str]:
+    """What the client tells besides the answer, as text: numbers don't survive jsonb digit by digit."""
+    told = {name: value for name, value in consent.items() if name != "categoryPreferences"}
+    return {"told": msgspec.json.encode(told).decode()[:MAX_EVIDENCE]} if told else {}

@@ -1,0 +1,254 @@
+"""What happens to one batch: doubles out, consent asked, people found, log written, projections told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from apps.consent import services as consent
+from apps.consent.models import Purpose, Status
+from apps.contacts.identification import UNVERIFIED
+from apps.contacts.models import Contact
+from apps.contacts.services import Claim, Directory, Mode, Resolution, resolve
+from apps.core.clock import BadInstant, parse_instant
+from apps.events import log, messages, privacy
+from apps.events.messages import Message
+from apps.events.models import Source
+from apps.events.privacy import Keep
+from apps.events.registry import Batch, ProcessedEvent, projections
+
+# A clock may be this far ahead before we stop believing it.
+MAX_AHEAD = timedelta(minutes=5)
+
+_MODES = {"identify": Mode.IDENTIFY, "alias": Mode.ALIAS}
+
+
+@dataclass(slots=True)
+class Item:
+    """One row of the inbox."""
+
+    id: int
+    source_id: int
+    is_secret: bool
+    is_backfill: bool
+    received_at: datetime
+    message_id: str
+    payload: str
+
+
+@dataclass(slots=True)
+class _Work:
+    """An item on its way through the batch."""
+
+    item: Item
+    message: Message
+    name: str
+    said: dict[str, bool]
+    claim: Claim
+    keep: Keep = Keep.ALL
+    contact_id: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def process(items: list[Item], *, now: datetime) -> None:
+    """Bring a batch of one shard into effect. Call inside a transaction."""
+    work = [_read(item) for item in _new(items)]
+    directory = Directory(one.claim for one in work)
+    found = [one.message.contact_id or directory.find(one.claim) for one in work]
+    states = privacy.states_of({pk for pk in found if pk is not None})
+    _judge(work, found, states)
+    resolutions = resolve(claims=[one.claim for one in work], now=now, directory=directory)
+    _assign(work, resolutions)
+    _record_consents(work, states, now)
+
+    kept = [one for one in work if one.keep is not Keep.NOTHING]
+    entries = [_entry(one) for one in kept]
+    log.write(entries)
+    adoptions = {
+        browser: resolution.contact_id
+        for resolution in resolutions
+        if resolution.contact_id is not None
+        for browser in resolution.linked
+    }
+    batch = Batch(
+        now=now,
+        events=[entry.event for entry in entries],
+        adopted=log.adopt(adoptions, now=now),
+        adoptions=adoptions,
+    )
+    for projection in projections():
+        projection.apply(batch)
+
+
+def payload_of(item: Item) -> dict[str, Any]:
+    payload: dict[str, Any] = msgspec.json.decode(item.payload)
+    return payload
+
+
+def _new(items: list[Item]) -> Iterable[Item]:
+    """Leave out what was processed before, and all but the first of those that are the same."""
+    first: dict[tuple[int, str], Item] = {}
+    for item in items:
+        first.setdefault((item.source_id, item.message_id), item)
+    known = log.known(first)
+    return [item for pair, item in first.items() if pair not in known]
+
+
+def _read(item: Item) -> _Work:
+    message = messages.decode(item.payload)
+    names = messages.read_names(message)
+    claim = Claim(
+        mode=_MODES.get(message.type, Mode.TRACK),
+        is_trusted=item.is_secret,
+        user_id=names.user_id,
+        email=names.email,
+        anonymous_id=names.anonymous_id,
+        previous_id=names.previous_id,
+        traits=_traits(message) if message.type == "identify" else None,
+    )
+    name = messages.event_name(message)
+    return _Work(item, message, name, privacy.preferences(message.context), claim)
+
+
+def _traits(message: Message) -> dict[str, Any]:
+    """An identify call's traits; RudderStack's clients put them into the context."""
+    nested = (message.context or {}).get("traits")
+    return {**(nested if isinstance(nested, dict) else {}), **(message.traits or {})}
+
+
+def _judge(work: list[_Work], found: list[int | None], states: privacy.States) -> None:
+    """Decide what is kept, event by event: a refusal counts from the moment it is made."""
+    refusals: dict[object, str] = {}
+    for one, contact_id in zip(work, found, strict=True):
+        claim = one.claim
+        person = contact_id or claim.user_id or claim.email or claim.anonymous_id
+        state = refusals.get(person) or states.get((contact_id or 0, Purpose.TRACKING))
+        name = one.name if one.message.type == "track" else ""
+        one.keep = privacy.judge(
+            said=one.said, state=state, name=name, is_secret=one.item.is_secret
+        )
+        is_allowed = one.said.get(Purpose.TRACKING)
+        if one.item.is_secret and is_allowed:
+            refusals[person] = Status.GRANTED
+        elif is_allowed is False and (one.item.is_secret or contact_id):
+            refusals[person] = Status.DENIED
+        if one.keep is not Keep.ALL:
+            _reduce(one)
+
+
+def _reduce(one: _Work) -> None:
+    """Take the browser out of a claim; who is only mentioned isn't made, linked or changed."""
+    claim = one.claim
+    is_wanted = one.item.is_secret and any(one.said.values())
+    if one.keep is Keep.ESSENTIALS or (claim.mode is Mode.IDENTIFY and is_wanted):
+        # Somebody who refuses tracking and asks for mail is a contact all the same.
+        claim.anonymous_id = None
+    else:
+        claim.mode = Mode.FIND
+
+
+def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
+    # Only our own events name the contact itself; it may have been erased meanwhile.
+    named = {pk for one in work if (pk := one.message.contact_id)}
+    rows = Contact.objects.filter(pk__in=named) if named else Contact.objects.none()
+    existing = set(rows.values_list("pk", flat=True))
+    for one, resolution in zip(work, resolutions, strict=True):
+        one.contact_id = resolution.contact_id
+        if pk := one.message.contact_id:
+            one.contact_id = pk if pk in existing else None
+            one.keep = one.keep if pk in existing else Keep.NOTHING
+        if UNVERIFIED in resolution.notes:
+            one.notes["identity"] = UNVERIFIED
+            if one.claim.user_id:
+                one.notes["user_id"] = one.claim.user_id
+        if others := [note for note in resolution.notes if note != UNVERIFIED]:
+            one.notes["notes"] = others
+
+
+def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -> None:
+    said = [one for one in work if one.said and one.contact_id is not None]
+    if not said:
+        return
+    # Contacts that were made or linked just now have states that weren't read yet.
+    unread = {one.contact_id for one in said} - {contact_id for contact_id, _ in states}
+    states.update(privacy.states_of(pk for pk in unread if pk is not None))
+    names = dict(Source.objects.values_list("pk", "name"))
+    statements = [
+        statement
+        for one in said
+        if one.contact_id is not None
+        for statement in privacy.statements(
+            contact_id=one.contact_id,
+            said=one.said,
+            context=one.message.context,
+            is_secret=one.item.is_secret,
+            is_identify=one.message.type == "identify",
+            source=names[one.item.source_id],
+        )
+    ]
+    if fresh := privacy.news(statements, states):
+        consent.record_consents(statements=fresh, now=now)
+
+
+def _entry(one: _Work) -> log.Entry:
+    item, message = one.item, one.message
+    sent_at, original_at = _instant(message.sent_at), _told_at(message)
+    occurred_at, note = _occurred(item.received_at, sent_at, original_at)
+    if note or (original_at is None and message.timestamp is not None):
+        one.notes["clock"] = note or "unreadable"
+    context = (message.context or {}) if one.keep is Keep.ALL else {}
+    if "cuepost" in context or one.notes:
+        context = {name: value for name, value in context.items() if name != "cuepost"}
+        if one.notes:
+            context["cuepost"] = one.notes
+    event = ProcessedEvent(
+        id=0,
+        contact_id=one.contact_id,
+        anonymous_id=one.claim.anonymous_id or "",
+        type=message.type,
+        name=one.name,
+        properties=_properties(message),
+        context=context,
+        source_id=item.source_id,
+        message_id=item.message_id,
+        is_trusted=item.is_secret,
+        is_backfill=item.is_backfill,
+        received_at=item.received_at,
+        occurred_at=occurred_at,
+    )
+    return log.Entry(event, sent_at, original_at)
+
+
+def _properties(message: Message) -> dict[str, Any]:
+    told = message.traits if message.type in ("identify", "group") else message.properties
+    return told or {}
+
+
+def _told_at(message: Message) -> datetime | None:
+    return _instant(message.original_timestamp) or _instant(message.timestamp)
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse_instant(value)
+    except BadInstant:
+        return None
+
+
+def _occurred(
+    received_at: datetime, sent_at: datetime | None, told_at: datetime | None
+) -> tuple[datetime, str]:
+    """Correct the client's clock by ours: it knows how long before sending something happened."""
+    if told_at is None:
+        return received_at, ""
+    try:
+        occurred_at = received_at - (sent_at - told_at) if sent_at else told_at
+    except OverflowError:
+        return received_at, "unreadable"
+    if occurred_at > received_at + MAX_AHEAD:
+        return received_at, "future"
+    return occurred_at, ""
