@@ -129,6 +129,32 @@ def accept(
     return accepted
 
 
+def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accepted:
+    """Take what a pixel's address says, as a browser's word.
+
+    Without `key` (a public one) it counts for the oldest active source. The user ID of a known contact
+    proves nothing in an address that anybody can type: such an event stays unattached, with the ID noted.
+    """
+    told = {name: _clean(value) for name, value in parameters.items()}
+    key = told.pop("key", "")
+    found = find_source(key) if key.startswith("pk_") else None
+    source = found[0] if found else None
+    if source is None and not key:
+        source = Source.objects.sending().order_by("pk").first()
+    if source is None or not told.get("event"):
+        return Accepted()
+    message = {
+        "type": "track",
+        "event": told.pop("event"),
+        "userId": told.pop("user_id", None),
+        "anonymousId": told.pop("anonymous_id", None),
+        "messageId": told.pop("message_id", None),
+        "properties": told,
+        "context": {"library": {"name": "pixel"}},
+    }
+    return accept(source=source, is_secret=False, messages=[message], received_at=received_at)
+
+
 def record_internal(
     *, name: str, contact_id: int, message_id: str, properties: dict[str, Any], now: datetime
 ) -> Accepted:

@@ -1,6 +1,7 @@
 """Sources with known keys, and rows of the event log."""
 
 from datetime import UTC
+from typing import Any
 
 import factory
 from factory.django import DjangoModelFactory
@@ -26,7 +27,7 @@ class SourceFactory(DjangoModelFactory):
     secret_key_hint = factory.LazyAttribute(lambda source: f"…{source.number}")
 
     @classmethod
-    def _create(cls, model_class: type[Source], *args: object, **fields: object) -> Source:
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Source:
         source: Source = super()._create(model_class, *args, **fields)
         source.secret_key = source.public_key.replace("pk_", "sk_", 1)
         return source
@@ -47,7 +48,8 @@ class EventFactory(DjangoModelFactory):
     occurred_at = factory.SelfAttribute("received_at")
 
     @classmethod
-    def _create(cls, model_class: type[Event], *args: object, **fields: object) -> Event:
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Event:
         received_at = fields["received_at"]
         partitions.ensure(months={received_at.astimezone(UTC).date()})
-        return super()._create(model_class, *args, **fields)
+        event: Event = super()._create(model_class, *args, **fields)
+        return event

@@ -1,0 +1,142 @@
+"""Reading what a tracking client sends: its key, its body, its messages."""
+
+import base64
+import binascii
+import zlib
+from typing import Any
+
+import msgspec
+from django.http import HttpRequest
+from django.http.request import RawPostDataException, UnreadablePostError
+
+from apps.events.messages import Unreadable
+
+# Segment's limits for one request.
+MAX_BYTES = 500 * 1024
+MAX_EVENTS = 2500
+
+_BOM = b"\xef\xbb\xbf"
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class BadRequest(Exception):
+    """The request can't be used; the text tells the client why."""
+
+    status = 400
+
+
+class Unauthorized(BadRequest):
+    """No key, or one that no source has."""
+
+    status = 401
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    """A batch: what holds for all its messages, and the messages, not read yet."""
+
+    batch: list[msgspec.Raw]
+    write_key: Any = None
+    sent_at: Any = None
+    context: Any = None
+
+
+_read_envelope = msgspec.json.Decoder(Envelope).decode
+_read_object = msgspec.json.Decoder(dict[str, Any]).decode
+_FAILURES = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """Return the body, unpacked; never hold more than the limit of it, whatever it unpacks to."""
+    try:
+        body = request.read(MAX_BYTES + 1)
+    except (UnreadablePostError, RawPostDataException, OSError) as problem:
+        raise BadRequest("The body could not be read.") from problem
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding == "gzip" or (not encoding and body.startswith(b"\x1f\x8b")):
+        body = _unpack(body)
+    elif encoding not in ("", "identity"):
+        raise BadRequest("Content-Encoding may be gzip or nothing.")
+    if len(body) > MAX_BYTES:
+        raise BadRequest(f"A request may have {MAX_BYTES} bytes.")
+    return body.removeprefix(_BOM)
+
+
+def read_message(body: bytes, kind: str) -> dict[str, Any]:
+    """Read the one message of `/v1/track` and its like; the path says what it is."""
+    message = _decode_object(body)
+    message["type"] = kind
+    return message
+
+
+def read_batch(body: bytes) -> tuple[list[Any], object]:
+    """Read the messages of a batch and the key beside them; one that is broken spoils no other."""
+    try:
+        envelope = _read_envelope(body)
+    except _FAILURES as problem:
+        raise BadRequest(_explain(problem)) from problem
+    if len(envelope.batch) > MAX_EVENTS:
+        raise BadRequest(f"A batch may have {MAX_EVENTS} events.")
+    messages = [_read_item(raw, envelope) for raw in envelope.batch]
+    key = envelope.write_key
+    if key is None and messages and isinstance(messages[0], dict):
+        key = messages[0].get("writeKey")
+    return messages, key
+
+
+def read_key(request: HttpRequest, told: object) -> str:
+    """Return the write key from Basic authentication, else from the body, else from the address."""
+    header = request.headers.get("Authorization", "")
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            decoded = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeError) as problem:
+            raise Unauthorized("The Authorization header can't be read.") from problem
+        key = decoded.partition(":")[0]
+    else:
+        key = told if isinstance(told, str) else request.GET.get("writeKey", "")
+    if not key or "\x00" in key or not key.isprintable():
+        raise Unauthorized("Give a write key.")
+    return key
+
+
+def _unpack(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        unpacked = unpacker.decompress(body, MAX_BYTES + 1)
+    except zlib.error as problem:
+        raise BadRequest("The body is not valid gzip.") from problem
+    if len(unpacked) <= MAX_BYTES and not unpacker.eof:
+        raise BadRequest("The body is not complete gzip.")
+    return unpacked
+
+
+def _decode_object(body: bytes) -> dict[str, Any]:
+    try:
+        return _read_object(body)
+    except _FAILURES as problem:
+        raise BadRequest(_explain(problem)) from problem
+
+
+def _read_item(raw: msgspec.Raw, envelope: Envelope) -> object:
+    try:
+        message = msgspec.json.decode(raw)
+    except _FAILURES as problem:
+        return Unreadable("unreadable", f"{_explain(problem)} {bytes(raw)[:500]!r}")
+    if not isinstance(message, dict):
+        return message
+    if message.get("sentAt") is None and envelope.sent_at is not None:
+        message["sentAt"] = envelope.sent_at
+    if isinstance(envelope.context, dict):
+        own = message.get("context")
+        if own is None or isinstance(own, dict):
+            message["context"] = {**envelope.context, **(own or {})}
+    return message
+
+
+def _explain(problem: Exception) -> str:
+    if isinstance(problem, UnicodeError):
+        return "The text is not UTF-8."
+    if isinstance(problem, RecursionError):
+        return "The JSON nests too deep."
+    return f"The JSON can't be used: {problem}."
