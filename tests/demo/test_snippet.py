@@ -96,7 +96,9 @@ def site() -> Iterator[Site]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(site))
     server.daemon_threads = True
     site.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     yield site
     server.shutdown()
     server.server_close()
@@ -231,7 +233,9 @@ def test_rejection_in_another_tab_stops_this_one(page, site):
 
 
 def test_campaign_of_the_landing_page_is_kept_for_the_visit(page, site):
-    page.goto("/?utm_source=news&utm_medium=email&utm_campaign=spring&utm_term=mugs&utm_content=top")
+    page.goto(
+        "/?utm_source=news&utm_medium=email&utm_campaign=spring&utm_term=mugs&utm_content=top"
+    )
     page.evaluate("cuepost.consent({tracking: true})")
     await_names(page, site, ["page"])
     page.goto("/")
