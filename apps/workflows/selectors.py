@@ -79,12 +79,12 @@ def step_counts(workflow: Workflow) -> dict[str, int]:
 
 def get_tree(version: WorkflowVersion) -> Tree:
     """The version as people read it, with how many of its workflow are at each step."""
-    definition = parse(version.definition)
+    tree = parse(version.definition)
     counts = step_counts(version.workflow)
     return Tree(
-        triggers=[_event(trigger) for trigger in definition.triggers],
-        rules=list(_rules(definition)),
-        nodes=_nodes(definition.steps, counts),
+        triggers=[_event(trigger) for trigger in tree.triggers],
+        rules=list(_rules(tree)),
+        nodes=_nodes(tree.steps, counts),
     )
 
 
@@ -93,19 +93,19 @@ def get_yaml(version: WorkflowVersion) -> str:
     return yaml.safe_dump(version.definition, sort_keys=False, allow_unicode=True, width=90)
 
 
-def _rules(definition: Definition) -> Iterator[str]:
-    if definition.entry_key:
-        yield f"Once at a time for each {definition.entry_key.removeprefix('properties.')}."
+def _rules(tree: Definition) -> Iterator[str]:
+    if tree.entry_key:
+        yield f"Once at a time for each {tree.entry_key.removeprefix('properties.')}."
     else:
         yield "Once at a time for each contact."
-    again = definition.re_entry.again
+    again = tree.re_entry.again
     if again != "always":
         yield "Never again." if again == "never" else "Only once for the same one."
-    if definition.re_entry.after:
-        yield f"Again only {in_words(definition.re_entry.after)} after leaving."
-    yield f"Events older than {in_words(definition.trigger_window)} start nothing."
-    if definition.exit_when is not None:
-        yield f"Leaves at any time if {describe(definition.exit_when)}."
+    if tree.re_entry.after:
+        yield f"Again only {in_words(tree.re_entry.after)} after getting through."
+    yield f"Events older than {in_words(tree.trigger_window)} start nothing."
+    if tree.exit_when is not None:
+        yield f"Leaves at any time if {describe(tree.exit_when)}."
 
 
 def _nodes(steps: Iterable[Step], counts: dict[str, int]) -> list[Node]:
@@ -116,7 +116,7 @@ def _node(step: Step, counts: dict[str, int]) -> Node:
     count = counts.get(step.id, 0)
     match step:
         case Wait():
-            notes = ["Begins anew with each triggering event."] if step.restart_on_trigger else []
+            notes = ["Begins anew with each trigger."] if step.restart_on_trigger else []
             return Node(step.id, "wait", f"Wait {in_words(step.duration)}", notes, count)
         case Send():
             return Node(step.id, "send", f"Send “{step.template}”", [], count)

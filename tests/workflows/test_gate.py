@@ -99,9 +99,7 @@ def test_a_mail_without_its_enrollment_is_refused():
     mail = message(row)
     Enrollment.objects.all().delete()
 
-    assert gate.ask([mail], NOON) == {
-        mail.pk: Verdict(is_allowed=False, reason="enrollment_gone")
-    }
+    assert gate.ask([mail], NOON) == {mail.pk: Verdict(is_allowed=False, reason="enrollment_gone")}
 
 
 def test_other_mail_is_none_of_our_business():

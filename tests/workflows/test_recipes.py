@@ -58,6 +58,7 @@ PRODUCT = {
     "url": "https://shop.example/cup",
     "image_url": "https://shop.example/cup.png",
 }
+CART = {"items": [PRODUCT], "total": "22.00", "currency": "EUR", "url": "https://a"}
 FULL = {"currency": "EUR", "products": [PRODUCT], **PRODUCT}
 BARE = {"products": [{}]}
 
@@ -76,7 +77,7 @@ def values(properties, cart, first_name):
 @pytest.mark.parametrize(
     ("properties", "cart", "first_name"),
     [
-        (FULL, {"items": [PRODUCT], "total": "22.00", "currency": "EUR", "url": "https://a"}, "Ada"),
+        (FULL, CART, "Ada"),
         (BARE, {"items": [{"name": "", "quantity": 1}], "total": "", "url": ""}, ""),
         ({}, {"items": []}, ""),
     ],

@@ -110,9 +110,7 @@ def test_exit_enrollments_lets_only_those_out_who_are_in():
 def test_who_withdraws_consent_leaves_everything(purpose, status):
     row, other = EnrollmentFactory.create_batch(2)
 
-    consent_withdrawn.send(
-        sender=None, contact_ids=[row.contact_id], purpose=purpose, now=NOON
-    )
+    consent_withdrawn.send(sender=None, contact_ids=[row.contact_id], purpose=purpose, now=NOON)
 
     row.refresh_from_db()
     other.refresh_from_db()

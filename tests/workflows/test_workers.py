@@ -80,13 +80,19 @@ def test_two_workers_send_each_mail_once():
     assert StepLog.objects.filter(action="complete").count() == 60
 
 
+def advance_and_die():
+    """Do everything but commit."""
+    with transaction.atomic():
+        engine.advance(now=NOON)
+        raise Death
+
+
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_death_before_the_commit_changes_nothing_and_after_it_repeats_nothing():
     waiting(3)
 
-    with pytest.raises(Death), transaction.atomic():
-        engine.advance(now=NOON)
-        raise Death
+    with pytest.raises(Death):
+        advance_and_die()
     assert (Message.objects.count(), Enrollment.objects.live().count()) == (0, 3)
     assert not StepLog.objects.exists()
 
