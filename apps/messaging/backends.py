@@ -5,6 +5,7 @@ import smtplib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 
-CRLF = "\r\n"
+from apps.messaging.mime import CRLF, TwoPartMail
 
 
 class ConnectionFailed(Exception):
@@ -54,22 +55,26 @@ class OutboxBackend(BaseEmailBackend):
 
 
 def _write(folder: Path, mail: EmailMessage) -> None:
-    message = mail.message()
     name = f"{_stamp(mail)}-{_identity(mail)}.eml"
     unfinished = folder / f".{name}.{os.getpid()}"
-    unfinished.write_bytes(message.as_bytes(linesep=CRLF))
+    unfinished.write_bytes(_bytes(mail))
     unfinished.rename(folder / name)
 
 
 def _stamp(mail: EmailMessage) -> str:
     """The mail's own time where it bears one, so that simulated time sorts as well."""
-    moment: datetime = getattr(mail, "handed_over_at", None) or datetime.now(UTC)
+    moment = mail.at if isinstance(mail, TwoPartMail) else datetime.now(UTC)
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def _identity(mail: EmailMessage) -> str:
-    metadata: dict[str, str] = getattr(mail, "metadata", {})
-    return metadata.get("message_id", str(uuid4()))
+    return mail.metadata["message_id"] if isinstance(mail, TwoPartMail) else str(uuid4())
+
+
+def _bytes(mail: EmailMessage) -> bytes:
+    if isinstance(mail, TwoPartMail):
+        return mail.as_wire()
+    return mail.message().as_bytes(linesep=CRLF)
 
 
 class SmtpBackend(EmailBackend):
@@ -143,12 +148,18 @@ def _as_sent(mail: EmailMessage) -> tuple[str, list[str], bytes]:
     encoding = mail.encoding or settings.DEFAULT_CHARSET
     try:
         sender, *recipients = (
-            parseaddr(sanitize_address(address, encoding))[1]
+            _envelope_address(address, encoding)
             for address in (mail.from_email, *mail.recipients())
         )
-        return sender, recipients, _dot_stuffed(mail.message().as_bytes(linesep=CRLF))
+        return sender, recipients, _dot_stuffed(_bytes(mail))
     except ValueError as problem:
         raise Refused(f"Unsendable: {type(problem).__name__}", is_permanent=True) from problem
+
+
+@lru_cache(maxsize=1024)
+def _envelope_address(address: str, encoding: str) -> str:
+    """The address without a name, its domain in ASCII."""
+    return parseaddr(sanitize_address(address, encoding))[1]
 
 
 def _send_envelope(smtp: smtplib.SMTP, sender: str, recipients: list[str]) -> None:

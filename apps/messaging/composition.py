@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from liquid import BoundTemplate
 
 from apps.messaging import links, rendering
+from apps.messaging.mime import TwoPartMail
 from apps.messaging.models import Message, TemplateVersion
 from apps.messaging.plaintext import plain_text
 
@@ -33,7 +33,7 @@ class Text:
 class Composed:
     """One mail, and what is kept of it."""
 
-    mail: EmailMultiAlternatives
+    mail: TwoPartMail
     subject: str
     html: str
     text: str
@@ -87,17 +87,16 @@ def compose(
     html = rendering.render(text.html, values)
     plain = plain_text(html, partial(links.destination, campaign=text.key))
     html, tracked = links.track(html, public_id=message.public_id, campaign=text.key)
-    mail = EmailMultiAlternatives(
-        subject,
-        plain,
-        settings.DEFAULT_FROM_EMAIL,
-        [message.email],
+    mail = TwoPartMail(
+        public_id=message.public_id,
+        subject=subject,
+        text=plain,
+        html=html,
+        sender=settings.DEFAULT_FROM_EMAIL,
+        to=message.email,
         headers=headers(message, unsubscribe_url=values["links"]["unsubscribe"], now=now),
+        at=now,
     )
-    mail.attach_alternative(html, "text/html")
-    # Read by Anymail, and given back in the provider's webhooks.
-    mail.metadata = {"message_id": str(message.public_id)}  # type: ignore[attr-defined]
-    mail.handed_over_at = now  # type: ignore[attr-defined]
     return Composed(mail, subject, html, plain, tracked)
 
 

@@ -90,7 +90,9 @@ def _hand_over(letters: list[tuple[Message, Composed]], clock: Clock) -> bool:
     finally:
         ledger.record(results)
         # What is left was never handed over, and that is certain.
-        ledger.release([Claim(message.pk, message.attempt) for message, _ in letters])
+        ledger.release(
+            [Claim(message.pk, message.attempt, message.contact_id) for message, _ in letters]
+        )
 
 
 # --- the point of no return -----------------------------------------------------------------------
@@ -99,7 +101,9 @@ def _hand_over(letters: list[tuple[Message, Composed]], clock: Clock) -> bool:
 @transaction.atomic
 def _pass_gate(claims: Sequence[Claim], now: datetime) -> list[tuple[Message, Composed]]:
     """Judge and write a batch; those that come back are `sending` and wait for the hand-over."""
-    batch = gate.Batch(_lock(claims), now)
+    # Asked before anything else is read, for those who were claimed.
+    pending = gate.with_pending_events({claim.contact_id for claim in claims})
+    batch = gate.Batch(_lock(claims), now, pending)
     if not batch.messages:
         return []
     letters: list[tuple[Message, Composed]] = []
@@ -112,8 +116,9 @@ def _pass_gate(claims: Sequence[Claim], now: datetime) -> list[tuple[Message, Co
 def _lock(claims: Sequence[Claim]) -> list[Message]:
     """The rows of these claims that are still ours."""
     attempts = {claim.message_id: claim.attempt for claim in claims}
-    rows = Message.objects.filter(pk__in=attempts, status=Status.CLAIMED).defer("gate")
-    locked = rows.order_by("priority", "due_at", "id").select_for_update()
+    rows = Message.objects.filter(pk__in=attempts, status=Status.CLAIMED)
+    locked = rows.select_related("contact").order_by("priority", "due_at", "id")
+    locked = locked.select_for_update(of=("self",))
     return [message for message in locked if message.attempt == attempts[message.pk]]
 
 

@@ -15,7 +15,6 @@ from django.core.validators import validate_email
 
 from apps.consent import policy
 from apps.consent import services as consent
-from apps.contacts.models import Contact
 from apps.events import selectors as events
 from apps.messaging import composition, context, registry
 from apps.messaging.composition import BadText, Text
@@ -31,19 +30,20 @@ YES = Verdict(is_allowed=True)
 
 @dataclass(slots=True)
 class Batch:
-    """Messages at the gate with everything that checks and rendering read, loaded once."""
+    """Messages at the gate, their contacts loaded, with all that checks and rendering read.
+
+    `pending` is the answer to with_pending_events(), asked before the messages and contacts were read.
+    """
 
     messages: Sequence[Message]
     now: datetime
+    pending: set[int]
     texts: Mapping[int, Text | BadText] = field(default_factory=dict)
     carts: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     consent_records: dict[int, int] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Read the people, texts and carts; after the question for unprocessed events."""
-        contacts = Contact.objects.in_bulk({message.contact_id for message in self.messages})
-        for message in self.messages:
-            message.contact = contacts[message.contact_id]
+        """Read the texts and carts."""
         self.texts = composition.load_texts(
             {pk for message in self.messages if (pk := message.template_version_id)}
         )
@@ -62,9 +62,9 @@ class Decision:
 
 def judge(batch: Batch) -> list[Decision]:
     """Ask every check about every message. Call inside the transaction that acts on the answers."""
-    answers: list[tuple[str, Mapping[int, Verdict]]] = [(PENDING_EVENTS, _ask_pending(batch))]
     batch.load()
-    answers += [(name, ask(batch)) for name, ask in CHECKS]
+    answers: list[tuple[str, Mapping[int, Verdict]]]
+    answers = [(name, ask(batch)) for name, ask in CHECKS]
     for check in registry.checks():
         answers.append((check.name, check.ask(list(batch.messages), batch.now)))
     return [_decide(message, answers, batch) for message in batch.messages]
@@ -95,12 +95,16 @@ def _as_stored(name: str, verdict: Verdict) -> dict[str, Any]:
 # --- the checks -----------------------------------------------------------------------------------
 
 
+def with_pending_events(contact_ids: set[int]) -> set[int]:
+    """Those who have an acknowledged event that is not worked in yet."""
+    return events.contacts_with_pending(contact_ids)
+
+
 def _ask_pending(batch: Batch) -> dict[int, Verdict]:
-    """Whoever has an acknowledged event that is not worked in yet has to wait for it."""
-    waiting = events.contacts_with_pending({message.contact_id for message in batch.messages})
     no = Verdict(is_allowed=False, reason=PENDING_EVENTS, is_final=False)
     return {
-        message.pk: no if message.contact_id in waiting else YES for message in batch.messages
+        message.pk: no if message.contact_id in batch.pending else YES
+        for message in batch.messages
     }
 
 
@@ -192,6 +196,7 @@ def _judge_lateness(message: Message, now: datetime) -> Verdict:
 
 
 CHECKS: list[tuple[str, Callable[[Batch], dict[int, Verdict]]]] = [
+    (PENDING_EVENTS, _ask_pending),
     ("address", _ask_address),
     ("suppression", _ask_suppression),
     ("consent", _ask_consent),

@@ -28,7 +28,7 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE message.id = due.id
-RETURNING message.priority, message.due_at, message.id, message.attempt
+RETURNING message.priority, message.due_at, message.id, message.attempt, message.contact_id
 """
 
 _DECIDE = """
@@ -38,19 +38,16 @@ SET status = new.status, reason = new.reason, reason_values = new.reason_values,
     due_at = coalesce(new.due_at, message.due_at),
     lease_until = %(lease_until)s, gated_at = %(now)s,
     closed_at = CASE WHEN new.status = 'skipped' THEN %(now)s::timestamptz END
-FROM unnest(
-    %(ids)s::bigint[], %(statuses)s::text[], %(reasons)s::text[], %(values)s::jsonb[],
-    %(gates)s::jsonb[], %(records)s::bigint[], %(emails)s::text[], %(due)s::timestamptz[]
-) AS new (id, status, reason, reason_values, gate, consent_record_id, email, due_at)
+FROM json_to_recordset(%(rows)s) AS new (
+    id bigint, status text, reason text, reason_values jsonb, gate jsonb,
+    consent_record_id bigint, email text, due_at timestamptz
+)
 WHERE message.id = new.id
 """
 
 _KEEP = """
 INSERT INTO messaging_messagecontent (message_id, subject, html, text, links)
-SELECT * FROM unnest(
-    %(ids)s::bigint[], %(subjects)s::text[], %(htmls)s::text[], %(texts)s::text[],
-    %(links)s::jsonb[]
-)
+VALUES {rows}
 ON CONFLICT (message_id) DO UPDATE
 SET subject = excluded.subject, html = excluded.html, text = excluded.text, links = excluded.links
 """
@@ -66,11 +63,10 @@ SET status = CASE WHEN message.status IN ('sending', 'in_doubt') THEN new.status
     failure_count = message.failure_count + new.failures,
     sent_at = CASE WHEN new.status = 'sent' THEN new.at END,
     closed_at = CASE WHEN new.status <> 'queued' THEN coalesce(message.closed_at, new.at) END
-FROM unnest(
-    %(ids)s::bigint[], %(attempts)s::bigint[], %(statuses)s::text[], %(reasons)s::text[],
-    %(values)s::jsonb[], %(provider_ids)s::text[], %(due)s::timestamptz[], %(failures)s::int[],
-    %(at)s::timestamptz[]
-) AS new (id, attempt, status, reason, reason_values, provider_id, due_at, failures, at)
+FROM json_to_recordset(%(rows)s) AS new (
+    id bigint, attempt int, status text, reason text, reason_values jsonb, provider_id text,
+    due_at timestamptz, failures int, at timestamptz
+)
 WHERE message.id = new.id AND message.attempt = new.attempt
   AND (message.status IN ('sending', 'in_doubt')
        OR new.status = 'sent' AND message.status IN ('delivered', 'bounced', 'complained'))
@@ -114,6 +110,7 @@ class Claim:
 
     message_id: int
     attempt: int
+    contact_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,61 +143,68 @@ class Result:
 def claim(*, now: datetime, limit: int) -> list[Claim]:
     """Take due messages that no other worker holds, for the length of a lease."""
     found = _rows(_CLAIM, {"now": now, "limit": limit, "lease_until": now + LEASE})
-    return [Claim(message_id, attempt) for _, _, message_id, attempt in sorted(found)]
+    return [Claim(*row[2:]) for row in sorted(found)]
 
 
 def write_fates(fates: Sequence[Fate], *, now: datetime) -> None:
     """Store what the gate said. Call inside the transaction that holds the rows."""
-    _execute(
-        _DECIDE,
+    rows = [
         {
-            "now": now,
-            "lease_until": now + LEASE,
-            "ids": [fate.message.pk for fate in fates],
-            "statuses": [fate.status for fate in fates],
-            "reasons": [fate.reason for fate in fates],
-            "values": [json.dumps(fate.values) for fate in fates],
-            "gates": [json.dumps(fate.answers) for fate in fates],
-            "records": [fate.consent_record_id for fate in fates],
-            "emails": [fate.message.email for fate in fates],
-            "due": [fate.due_at for fate in fates],
-        },
-    )
+            "id": fate.message.pk,
+            "status": fate.status,
+            "reason": fate.reason,
+            "reason_values": fate.values,
+            "gate": fate.answers,
+            "consent_record_id": fate.consent_record_id,
+            "email": fate.message.email,
+            "due_at": _instant(fate.due_at),
+        }
+        for fate in fates
+    ]
+    _execute(_DECIDE, {"rows": json.dumps(rows), "now": now, "lease_until": now + LEASE})
 
 
 def keep_contents(composed: Sequence[tuple[Message, Composed]]) -> None:
     """Keep what each message says, before it is handed over."""
     if composed:
-        _execute(
-            _KEEP,
-            {
-                "ids": [message.pk for message, _ in composed],
-                "subjects": [content.subject for _, content in composed],
-                "htmls": [content.html for _, content in composed],
-                "texts": [content.text for _, content in composed],
-                "links": [json.dumps(content.links) for _, content in composed],
-            },
-        )
+        values = [
+            value
+            for message, content in composed
+            for value in (
+                message.pk,
+                content.subject,
+                content.html,
+                content.text,
+                json.dumps(content.links),
+            )
+        ]
+        rows = ", ".join(["(%s, %s, %s, %s, %s)"] * len(composed))
+        _execute(_KEEP.format(rows=rows), values)
 
 
 def record(results: Sequence[Result]) -> int:
     """Store what came of the hand-overs that are still ours."""
     if not results:
         return 0
-    return _execute(
-        _RECORD,
+    rows = [
         {
-            "ids": [result.message.pk for result in results],
-            "attempts": [result.message.attempt for result in results],
-            "statuses": [result.status for result in results],
-            "reasons": [result.reason for result in results],
-            "values": [json.dumps(result.values) for result in results],
-            "provider_ids": [result.provider_id for result in results],
-            "due": [result.due_at for result in results],
-            "failures": [result.failures for result in results],
-            "at": [result.at for result in results],
-        },
-    )
+            "id": result.message.pk,
+            "attempt": result.message.attempt,
+            "status": result.status,
+            "reason": result.reason,
+            "reason_values": result.values,
+            "provider_id": result.provider_id,
+            "due_at": _instant(result.due_at),
+            "failures": result.failures,
+            "at": _instant(result.at),
+        }
+        for result in results
+    ]
+    return _execute(_RECORD, {"rows": json.dumps(rows)})
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def release(claims: Sequence[Claim]) -> int:
@@ -217,7 +221,7 @@ def reap(*, now: datetime) -> int:
     return lost + _execute(_REAP_SENDING, {"now": now})
 
 
-def _execute(sql: str, parameters: dict[str, Any]) -> int:
+def _execute(sql: str, parameters: dict[str, Any] | list[Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.rowcount

@@ -86,19 +86,26 @@ class Message(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     send_key = models.CharField(
         max_length=200,
-        unique=True,
         help_text="Names the one occasion of this mail; the same occasion can't send twice.",
     )
-    contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="messages")
+    contact = models.ForeignKey(
+        "contacts.Contact",
+        models.CASCADE,
+        related_name="messages",
+        db_index=False,  # message_by_contact serves.
+    )
     template_version = models.ForeignKey(
         TemplateVersion,
         models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,  # Each index is written several times a message; nothing reads this one.
         related_name="+",
         help_text="Empty only where there was no text to send, and nothing was sent.",
     )
-    purpose = models.ForeignKey("consent.Purpose", models.PROTECT, related_name="+")
+    purpose = models.ForeignKey(
+        "consent.Purpose", models.PROTECT, related_name="+", db_index=False
+    )
     context = models.JSONField(
         default=dict, help_text="What the template may show besides the contact: event, cart key."
     )
@@ -144,6 +151,8 @@ class Message(models.Model):
 
     class Meta:
         constraints = [
+            # A constraint rather than unique=True, which would add an index for LIKE.
+            models.UniqueConstraint(fields=["send_key"], name="message_once_per_occasion"),
             models.CheckConstraint(
                 condition=~Q(status__in=["skipped", "failed"]) | ~Q(reason=""),
                 name="message_skipped_or_failed_says_why",

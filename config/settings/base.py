@@ -136,6 +136,8 @@ OUTBOX_DIR = CUEPOST_HOME / "outbox"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Cuepost <hello@shop.example>")
 POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", default="")
 EMAIL_TIMEOUT = 20
+# How many messages pass the gate together; a worker that dies leaves at most so many in doubt.
+GATE_BATCH = env.int("GATE_BATCH", default=20)
 if url := env.str("EMAIL_URL", default=""):
     vars().update(env.email_url_config(url))
     if EMAIL_BACKEND.endswith("smtp.EmailBackend"):  # noqa: F821 -- set by email_url_config

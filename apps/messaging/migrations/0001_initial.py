@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('send_key', models.CharField(help_text="Names the one occasion of this mail; the same occasion can't send twice.", max_length=200, unique=True)),
+                ('send_key', models.CharField(help_text="Names the one occasion of this mail; the same occasion can't send twice.", max_length=200)),
                 ('context', models.JSONField(default=dict, help_text='What the template may show besides the contact: event, cart key.')),
                 ('origin_type', models.CharField(help_text='For example workflow.', max_length=16)),
                 ('origin_id', models.BigIntegerField(help_text='The enrollment, for a workflow.')),
@@ -43,8 +43,8 @@ class Migration(migrations.Migration):
                 ('opened_at', models.DateTimeField(blank=True, null=True)),
                 ('clicked_at', models.DateTimeField(blank=True, null=True)),
                 ('consent_record', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.consentrecord')),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='contacts.contact')),
-                ('purpose', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.purpose')),
+                ('contact', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='contacts.contact')),
+                ('purpose', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.purpose')),
             ],
         ),
         migrations.CreateModel(
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='message',
             name='template_version',
-            field=models.ForeignKey(blank=True, help_text='Empty only where there was no text to send, and nothing was sent.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='messaging.templateversion'),
+            field=models.ForeignKey(blank=True, db_index=False, help_text='Empty only where there was no text to send, and nothing was sent.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='messaging.templateversion'),
         ),
         migrations.AddConstraint(
             model_name='templateversion',
@@ -110,6 +110,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='message',
             index=models.Index(fields=['status', '-queued_at'], name='message_by_status'),
+        ),
+        migrations.AddConstraint(
+            model_name='message',
+            constraint=models.UniqueConstraint(fields=('send_key',), name='message_once_per_occasion'),
         ),
         migrations.AddConstraint(
             model_name='message',
