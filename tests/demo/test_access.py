@@ -41,7 +41,8 @@ FAINT_TEXT = """() => {
     const faint = [];
     let seen = 0;
     for (const element of document.body.querySelectorAll("*")) {
-        if (!hasText(element) || !element.checkVisibility() || element.tagName === "SCRIPT") continue;
+        if (element.tagName === "SCRIPT" || !hasText(element)) continue;
+        if (!element.checkVisibility()) continue;
         seen += 1;
         const pair = [luminance(getComputedStyle(element).color), luminance(backdrop(element))];
         const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
