@@ -54,16 +54,17 @@ _lock = Lock()
 def load_texts(version_ids: Iterable[int]) -> Mapping[int, Text | BadText]:
     """Compile what this process has not compiled yet; published versions never change."""
     wanted = set(version_ids)
-    missing = wanted - _compiled.keys()
-    if missing:
+    known = _compiled.copy()
+    texts = {key: known[key] for key in wanted & known.keys()}
+    if missing := wanted - texts.keys():
         found = TemplateVersion.objects.filter(pk__in=missing).select_related("template")
         fresh = {version.pk: _compile(version) for version in found}
         with _lock:
             if len(_compiled) + len(fresh) > MAX_COMPILED:
                 _compiled.clear()
             _compiled.update(fresh)
-        return fresh | {key: _compiled[key] for key in wanted & _compiled.keys()}
-    return {key: _compiled[key] for key in wanted}
+        texts |= fresh
+    return texts
 
 
 def _compile(version: TemplateVersion) -> Text | BadText:

@@ -7,6 +7,7 @@ from html import escape, unescape
 _TOKEN = re.compile(
     r'<!--.*?-->|<![^>]*>|<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^>"]++|"[^"]*")*+)>|([^<]++|<)', re.DOTALL
 )
+_UNSEEN = re.compile(r"<(head|style|script|title|textarea)\b.*?</\1\s*>", re.DOTALL | re.I)
 _ATTRIBUTE = r'(?<=\s){}="([^"]*)"'
 _HREF = re.compile(_ATTRIBUTE.format("href"), re.IGNORECASE)
 _ALT = re.compile(_ATTRIBUTE.format("alt"), re.IGNORECASE)
@@ -14,7 +15,6 @@ _SPACES = re.compile(r"[ \xa0]{2,}|\xa0")
 _EDGES = re.compile(r" *\n *")
 _GAPS = re.compile(r"\n{3,}")
 
-UNSEEN = {"head", "style", "script", "title", "textarea"}
 _PARAGRAPHS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr"}
 _LINES = {"div", "tr", "li", "br", "section", "article", "header", "footer", "center"}
 SPACES = {
@@ -30,26 +30,17 @@ class _Writer:
     def __init__(self, address: Callable[[str], str]) -> None:
         self.address = address
         self.parts: list[str] = []
-        self.hidden = ""
         self.link = ""
         self.link_start = 0
 
     def tag(self, name: str, rest: str, *, is_end: bool) -> None:
-        if self.hidden or name in UNSEEN:
-            self._hide(name, is_end=is_end)
-        elif space := SPACES.get(name):
+        if space := SPACES.get(name):
             self.parts.append("\n- " if name == "li" and not is_end else space)
         elif name == "a":
             self._end_link() if is_end else self._start_link(rest)
         elif name == "img":
             alt = _ALT.search(rest)
             self.parts.append(alt[1] if alt else "")
-
-    def _hide(self, name: str, *, is_end: bool) -> None:
-        if not self.hidden and not is_end:
-            self.hidden = name
-        elif self.hidden == name and is_end:
-            self.hidden = ""
 
     def _start_link(self, rest: str) -> None:
         href = _HREF.search(rest)
@@ -67,10 +58,11 @@ def plain_text(html: str, address: Callable[[str], str]) -> str:
     """Write the HTML as text; `address` says what is shown for a link."""
     writer = _Writer(address)
     # Line breaks of the source mean nothing; those that are wanted are put in by the tags.
-    for is_end, name, rest, text in _TOKEN.findall(" ".join(html.split())):
+    seen = " ".join(_UNSEEN.sub("", html).split())
+    for is_end, name, rest, text in _TOKEN.findall(seen):
         if name:
             writer.tag(name.lower(), rest, is_end=bool(is_end))
-        elif text and not writer.hidden:
+        elif text:
             writer.parts.append(text)
     lines = _EDGES.sub("\n", _SPACES.sub(" ", unescape("".join(writer.parts))))
     return _GAPS.sub("\n\n", lines).strip() + "\n"
