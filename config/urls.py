@@ -1,9 +1,21 @@
 """Every address of the product, app by app."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
+    path("", include("apps.core.urls")),
     path("", include("apps.events.urls")),
+    path("", include("apps.messaging.urls")),
+    path("webhooks/esp/", include("anymail.urls")),
     path("admin/", admin.site.urls),
 ]
+if settings.DEMO:
+    urlpatterns += [
+        path("demo/", include("apps.demo.urls")),
+        path("", RedirectView.as_view(pattern_name="demo:catalog")),
+    ]
+else:
+    urlpatterns += [path("", RedirectView.as_view(pattern_name="admin:index"))]

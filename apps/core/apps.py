@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 from apps.core.registry import PeriodicTask, register_periodic_task
 
@@ -9,4 +10,9 @@ class CoreConfig(AppConfig):
     name = "apps.core"
 
     def ready(self) -> None:
+        from apps.core import broker, schedule  # noqa: PLC0415 -- models are ready only now
+
         register_periodic_task(PeriodicTask("Tick", "core.tick", timedelta(seconds=0.5)))
+        # Core migrates last, so all tables are there by then.
+        post_migrate.connect(broker.install, sender=self, dispatch_uid="core.broker")
+        post_migrate.connect(schedule.install, sender=self, dispatch_uid="core.schedule")

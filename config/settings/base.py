@@ -1,11 +1,14 @@
 """Settings that every environment shares; each block is one concern."""
 
 import os
+import re
 from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from config import home
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -76,7 +79,7 @@ TEMPLATES = [
 ]
 
 # Database: the environment's, or the embedded server that `make run` started
-DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASE_URL = env.str("DATABASE_URL", default="") or home.read_database_url(CUEPOST_HOME)
 DATABASES = {
     "default": {
         **env.db_url_config(DATABASE_URL or "postgres://postgres@127.0.0.1:5432/cuepost"),
@@ -152,6 +155,19 @@ ANYMAIL = {
 
 # Celery: Redis where there is one, else queues on the same PostgreSQL
 REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+else:
+    CELERY_BROKER_URL = re.sub(r"^postgres(ql)?://", "pgmq://", DATABASE_URL)
+    # apps.core.broker installs the queue with the migrations; twice at once it would fail.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "init_extension": False,
+        "pool_size": 2,
+        "poll_interval_ms": 20,
+        "wait_time_seconds": 2,
+        "polling_interval": 0.02,
+    }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "cuepost"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,3 +1,12 @@
-"""On one machine: what `make run` uses."""
+"""On one machine: what `make run` uses. Secrets are made at first start and stay in CUEPOST_HOME."""
+
+from urllib.parse import urlsplit
+
+from config import home
 
 from .base import *  # noqa: F403
+from .base import BASE_URL, CUEPOST_HOME, HASH_KEY, SECRET_KEY
+
+SECRET_KEY = SECRET_KEY or home.read_secret(CUEPOST_HOME, "SECRET_KEY")
+HASH_KEY = HASH_KEY or home.read_secret(CUEPOST_HOME, "HASH_KEY")
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", urlsplit(BASE_URL).hostname or "localhost"]

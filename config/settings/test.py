@@ -10,3 +10,4 @@ SECRET_KEY = "only-for-tests"  # noqa: S105 -- signs nothing that leaves a test
 HASH_KEY = "only-for-tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CELERY_BROKER_URL = "memory://"

@@ -1,0 +1,44 @@
+"""What load balancers and monitors ask."""
+
+from datetime import timedelta
+
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from apps.core import selectors
+
+MAX_LAG = timedelta(minutes=5)
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database, broker, and how far inbox, engine and outbox are behind; 503 if it can't work.
+
+    A broker that is away is told and is no reason to be taken out: events are accepted all the same.
+    """
+    try:
+        lags = selectors.measure_lags(now=timezone.now())
+    except DatabaseError as problem:
+        return JsonResponse({"status": "down", "database": type(problem).__name__}, status=503)
+    is_behind = any(lag.oldest_age > MAX_LAG for lag in lags.values())
+    body = {
+        "status": "behind" if is_behind else "ok",
+        "database": "ok",
+        "broker": selectors.ask_broker(),
+        **{
+            name: {"due": lag.due_count, "oldest_seconds": round(lag.oldest_age.total_seconds(), 1)}
+            for name, lag in lags.items()
+        },
+    }
+    return JsonResponse(body, status=503 if is_behind else 200)
