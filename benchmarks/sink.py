@@ -1,10 +1,12 @@
 """A small asyncio SMTP sink: takes mail as fast as it comes and forgets it.
 
-Run as `python -m benchmarks.sink PORT [LOG]`; with LOG it appends one line a mail: the time by the monotonic
-clock, and the recipient. Python's own SMTP servers take about a fifth of this rate and would be the limit.
+Run as `python -m benchmarks.sink PORT [LOG]`; with LOG it appends one line a mail: the time by the
+monotonic clock, and the recipient. Python's own SMTP servers take about a fifth of this rate and
+would be the limit.
 """
 
 import asyncio
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -28,11 +30,11 @@ class Sink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while self.in_data and self._take_body() or not self.in_data and self._take_line():
+        while (self.in_data and self._take_body()) or (not self.in_data and self._take_line()):
             pass
 
     def _take_body(self) -> bool:
-        body, dot, rest = self.buffer.partition(b"\r\n.\r\n")
+        _, dot, rest = self.buffer.partition(b"\r\n.\r\n")
         if not dot:
             return False
         self.buffer, self.in_data = rest, False
@@ -70,7 +72,5 @@ async def serve(port: int, log: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))
-    except KeyboardInterrupt:
-        pass

@@ -1,4 +1,4 @@
-"""Settings, addresses and entry points; the Celery app is loaded with Django, so that tasks find it."""
+"""Settings, addresses and entry points; the Celery app is loaded here, so that tasks find it."""
 
 from config.celery import app as celery_app
 

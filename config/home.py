@@ -1,4 +1,4 @@
-"""What an installation on one machine keeps in CUEPOST_HOME: its own secrets, and where its database is."""
+"""What one machine keeps in CUEPOST_HOME: its own secrets, and where its database is."""
 
 import json
 import os

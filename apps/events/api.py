@@ -1,9 +1,10 @@
 """The Segment-compatible tracking API.
 
 Answers follow Segment where its clients look at them: 200 with `{"success": true}` for what is
-stored, 400 for bodies that are too large or no JSON (their clients drop those), 503 with Retry-After
-while the database is away (their clients send again). A missing or unknown key is told with 401,
-where Segment says nothing: its clients drop such events either way, and people see their mistake.
+stored, 400 for bodies that are too large or no JSON (their clients drop those), 503 with
+Retry-After while the database is away (their clients send again). A missing or unknown key is told
+with 401, where Segment says nothing: its clients drop such events either way, and people see their
+mistake.
 
 The view does without DRF's parsers, negotiation and renderers: they cost more than the work itself.
 """
@@ -85,7 +86,7 @@ class TrackingView(LeanView):
 
     def post(self, request: Request, kind: str) -> HttpResponse:
         received_at = timezone.now()
-        plain: HttpRequest = request._request  # noqa: SLF001 -- past DRF's parsers, see above
+        plain: HttpRequest = request._request
         body = requests.read_body(plain)
         is_batch = KINDS[kind] == "batch"
         if is_batch:
@@ -109,7 +110,7 @@ class SettingsView(LeanView):
     def get(self, request: Request, key: str) -> HttpResponse:
         if services.find_source(key) is None:
             return answer({"success": False, "error": "No active source has this key."}, status=404)
-        plain: HttpRequest = request._request  # noqa: SLF001 -- past DRF's parsers, see above
+        plain: HttpRequest = request._request
         segment = {
             "apiKey": key,
             "apiHost": f"{plain.get_host()}/v1",

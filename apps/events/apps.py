@@ -28,7 +28,5 @@ class EventsConfig(AppConfig):
         register_stage(Stage("events", 30, drain))
         register_probe(Probe("inbox", "Events waiting", measure))
         register_periodic_task(
-            PeriodicTask(
-                "Make event partitions", "events.make_partitions", timedelta(days=1)
-            )
+            PeriodicTask("Make event partitions", "events.make_partitions", timedelta(days=1))
         )

@@ -36,7 +36,8 @@ _ADOPT = """
 UPDATE events_event AS event SET contact_id = contact.id
 FROM unnest(%s::text[], %s::bigint[]) AS link (anonymous_id, contact_id)
 JOIN contacts_contact AS contact ON contact.id = link.contact_id
-WHERE event.anonymous_id = link.anonymous_id AND event.contact_id IS NULL AND event.received_at >= %s
+WHERE event.anonymous_id = link.anonymous_id
+    AND event.contact_id IS NULL AND event.received_at >= %s
     AND coalesce(event.context #>> '{cuepost,user_id}', contact.external_id, '')
         = coalesce(contact.external_id, event.context #>> '{cuepost,user_id}', '')
 RETURNING event.id, event.contact_id, event.anonymous_id, event.type, event.name,

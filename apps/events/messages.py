@@ -1,4 +1,4 @@
-"""What clients send: one message of the Segment specification, checked before it is acknowledged."""
+"""What clients send: messages of the Segment specification, checked before they are accepted."""
 
 import re
 import zlib
@@ -180,7 +180,9 @@ def _convert(raw: dict[str, Any]) -> Message:
     try:
         return msgspec.convert(raw, Message)
     except msgspec.ValidationError as problem:
-        reason = "unknown_type" if "$.type" in str(problem) or "`type`" in str(problem) else "wrong_type"
+        reason = (
+            "unknown_type" if "$.type" in str(problem) or "`type`" in str(problem) else "wrong_type"
+        )
         raise BadMessage(reason, str(problem)) from problem
 
 

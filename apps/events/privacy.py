@@ -15,13 +15,13 @@ from django.db import connection
 from apps.consent.models import ConsentRecord, Purpose, Status
 from apps.consent.services import Statement
 
-TRANSACTIONAL = frozenset(
-    {"Order Completed", "Order Updated", "Order Cancelled", "Order Refunded"}
-)
+TRANSACTIONAL = frozenset({"Order Completed", "Order Updated", "Order Cancelled", "Order Refunded"})
 MAX_EVIDENCE = 2000
 
 _METHODS = frozenset(ConsentRecord.Method.values)
-_STATES = "SELECT contact_id, purpose_id, status FROM consent_consentstate WHERE contact_id = ANY(%s)"
+_STATES = (
+    "SELECT contact_id, purpose_id, status FROM consent_consentstate WHERE contact_id = ANY(%s)"
+)
 
 States = dict[tuple[int, str], str]
 
@@ -42,7 +42,7 @@ def states_of(contact_ids: Iterable[int]) -> States:
 
 
 def preferences(context: Mapping[str, Any] | None) -> dict[str, bool]:
-    """Read Segment's `context.consent.categoryPreferences`; whatever isn't yes or no is no statement."""
+    """Read Segment's `context.consent.categoryPreferences`; only yes and no are statements."""
     found = _consent(context).get("categoryPreferences")
     if not isinstance(found, dict):
         return {}
@@ -88,7 +88,7 @@ def statements(
 
 
 def news(said: Iterable[Statement], states: States) -> list[Statement]:
-    """Leave out what repeats the state, which is nearly everything; `states` is brought up to date."""
+    """Leave out what repeats the state, as nearly all does; `states` is brought up to date."""
     found = []
     for statement in said:
         key = (statement.contact_id, statement.purpose)
@@ -104,6 +104,6 @@ def _consent(context: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _evidence(consent: dict[str, Any]) -> dict[str, str]:
-    """What the client tells besides the answer, as text: numbers don't survive jsonb digit by digit."""
+    """What the client tells besides the answer, as text: jsonb doesn't keep each digit."""
     told = {name: value for name, value in consent.items() if name != "categoryPreferences"}
     return {"told": msgspec.json.encode(told).decode()[:MAX_EVIDENCE]} if told else {}

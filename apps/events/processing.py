@@ -1,4 +1,4 @@
-"""What happens to one batch: doubles out, consent asked, people found, log written, projections told."""
+"""One batch: doubles out, consent asked, people found, log written, projections told."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

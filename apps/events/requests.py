@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import json
+import math
 import zlib
 from typing import Any
 
@@ -73,7 +75,9 @@ def read_batch(body: bytes) -> tuple[list[Any], object]:
     try:
         envelope = _read_envelope(body)
     except _FAILURES as problem:
-        raise BadRequest(_explain(problem)) from problem
+        if b"\\ud" not in body.lower():
+            raise BadRequest(_explain(problem)) from problem
+        envelope = _read_half_characters(body)
     if len(envelope.batch) > MAX_EVENTS:
         raise BadRequest(f"A batch may have {MAX_EVENTS} events.")
     messages = [_read_item(raw, envelope) for raw in envelope.batch]
@@ -116,6 +120,39 @@ def _decode_object(body: bytes) -> dict[str, Any]:
         return _read_object(body)
     except _FAILURES as problem:
         raise BadRequest(_explain(problem)) from problem
+
+
+def _read_half_characters(body: bytes) -> Envelope:
+    """Read a batch in which some text holds half of a surrogate pair, for the sake of the rest.
+
+    The strict decoder gives such a body up as a whole; here only the events that hold one are lost.
+    """
+    try:
+        read = json.loads(body, parse_constant=_Number, parse_float=_read_number)
+        batch = [msgspec.Raw(_encode(item)) for item in read.pop("batch")]
+        return msgspec.convert({**read, "batch": batch}, Envelope)
+    except (*_FAILURES, AttributeError, KeyError, TypeError) as problem:
+        raise BadRequest(_explain(problem)) from problem
+
+
+def _encode(item: object) -> bytes:
+    """Back to JSON; what can't be written as JSON becomes text that can't be read as JSON."""
+    try:
+        return msgspec.json.encode(item)
+    except (UnicodeError, TypeError, RecursionError):
+        return b"half a character or no number"
+
+
+class _Number:
+    """NaN or Infinity: no JSON, so no encoder takes it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _read_number(text: str) -> float | _Number:
+    number = float(text)
+    return number if math.isfinite(number) else _Number(text)
 
 
 def _read_item(raw: msgspec.Raw, envelope: Envelope) -> object:

@@ -97,7 +97,7 @@ def accept(
     received_at: datetime,
     is_backfill: bool = False,
 ) -> Accepted:
-    """Write messages into the inbox in one statement; those that can't be used are kept as rejected."""
+    """Write messages into the inbox in one statement; unusable ones are kept as rejected."""
     accepted = Accepted()
     good: list[Checked] = []
     bad: list[RejectedEvent] = []
@@ -132,8 +132,9 @@ def accept(
 def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accepted:
     """Take what a pixel's address says, as a browser's word.
 
-    Without `key` (a public one) it counts for the oldest active source. The user ID of a known contact
-    proves nothing in an address that anybody can type: such an event stays unattached, with the ID noted.
+    Without `key` (a public one) it counts for the oldest active source. The user ID of a known
+    contact proves nothing in an address that anybody can type: such an event stays unattached,
+    with the ID noted.
     """
     told = {name: _clean(value) for name, value in parameters.items()}
     key = told.pop("key", "")
@@ -226,7 +227,7 @@ def _store(shared: list[Any], good: list[Checked]) -> None:
 
 
 def _array_text(keys: list[str]) -> str:
-    """PostgreSQL's own notation of a text array: arrays of arrays must be rectangular, text needn't."""
+    """PostgreSQL's notation of a text array: arrays of arrays must be rectangular, text needn't."""
     quoted = (key.replace("\\", "\\\\").replace('"', '\\"') for key in keys)
     return "{" + ",".join(f'"{key}"' for key in quoted) + "}"
 

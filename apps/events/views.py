@@ -23,7 +23,7 @@ SCRIPT = Path(settings.BASE_DIR) / "static" / "public" / "cuepost.js"
 
 @require_safe
 def track_pixel(request: HttpRequest) -> HttpResponse:
-    """`GET /track?event=cart_abandonment&user_id=XYZ`: store what can be stored, answer a GIF always."""
+    """`GET /track?event=cart_abandonment&user_id=XYZ`: store what can be, answer a GIF always."""
     try:
         services.accept_pixel(parameters=request.GET.dict(), received_at=timezone.now())
     except (DatabaseError, InterfaceError) as problem:

@@ -80,8 +80,8 @@ def _bytes(mail: EmailMessage) -> bytes:
 class SmtpBackend(EmailBackend):
     """Django's SMTP backend with a transaction that tells a refusal from an unknown outcome.
 
-    Raises ConnectionFailed, Refused or UnknownOutcome. Sends the envelope in one go where the server
-    offers PIPELINING (RFC 2920).
+    Raises ConnectionFailed, Refused or UnknownOutcome. Sends the envelope in one go where the
+    server offers PIPELINING (RFC 2920).
     """
 
     connection: smtplib.SMTP | None
@@ -144,7 +144,7 @@ class SmtpBackend(EmailBackend):
 
 
 def _as_sent(mail: EmailMessage) -> tuple[str, list[str], bytes]:
-    """Sender, recipients and body as they go over the wire; raise Refused if there is no such form."""
+    """Sender, recipients and body as they go over the wire; raise Refused if there is none."""
     encoding = mail.encoding or settings.DEFAULT_CHARSET
     try:
         sender, *recipients = (

@@ -32,7 +32,7 @@ YES = Verdict(is_allowed=True)
 class Batch:
     """Messages at the gate, their contacts loaded, with all that checks and rendering read.
 
-    `pending` is the answer to with_pending_events(), asked before the messages and contacts were read.
+    `pending` is the answer to with_pending_events(), asked before messages and contacts were read.
     """
 
     messages: Sequence[Message]
@@ -103,8 +103,7 @@ def with_pending_events(contact_ids: set[int]) -> set[int]:
 def _ask_pending(batch: Batch) -> dict[int, Verdict]:
     no = Verdict(is_allowed=False, reason=PENDING_EVENTS, is_final=False)
     return {
-        message.pk: no if message.contact_id in batch.pending else YES
-        for message in batch.messages
+        message.pk: no if message.contact_id in batch.pending else YES for message in batch.messages
     }
 
 
@@ -127,8 +126,7 @@ def _ask_suppression(batch: Batch) -> dict[int, Verdict]:
     suppressed = consent.suppressed_among(emails)
     no = Verdict(is_allowed=False, reason="suppressed")
     return {
-        message.pk: no if message.contact.email in suppressed else YES
-        for message in batch.messages
+        message.pk: no if message.contact.email in suppressed else YES for message in batch.messages
     }
 
 

@@ -1,7 +1,7 @@
 """A mail with a text and an HTML part, and a short way to its bytes.
 
-Python's own generator handles every kind of mail and takes most of the time of a send. Ours have one
-shape only: two parts in UTF-8, quoted-printable, under a handful of headers.
+Python's own generator handles every kind of mail and takes most of the time of a send. Ours
+have one shape only: two parts in UTF-8, quoted-printable, under a handful of headers.
 """
 
 import binascii

@@ -103,9 +103,7 @@ class Message(models.Model):
         related_name="+",
         help_text="Empty only where there was no text to send, and nothing was sent.",
     )
-    purpose = models.ForeignKey(
-        "consent.Purpose", models.PROTECT, related_name="+", db_index=False
-    )
+    purpose = models.ForeignKey("consent.Purpose", models.PROTECT, related_name="+", db_index=False)
     context = models.JSONField(
         default=dict, help_text="What the template may show besides the contact: event, cart key."
     )
@@ -172,9 +170,7 @@ class Message(models.Model):
         ]
         indexes = [
             # Read by delivery.claim(), several times a second.
-            models.Index(
-                fields=["priority", "due_at", "id"], condition=QUEUED, name="message_due"
-            ),
+            models.Index(fields=["priority", "due_at", "id"], condition=QUEUED, name="message_due"),
             # Read by delivery.reap().
             models.Index(fields=["lease_until"], condition=HANDED, name="message_leased"),
             models.Index(fields=["contact", "-queued_at"], name="message_by_contact"),

@@ -120,7 +120,7 @@ class _Environment(Environment):
     output_stream_limit = MAX_OUTPUT
     template_class = _Template
 
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:  # noqa: ARG002 -- theirs
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         for tag in TAGS:
             self.add_tag(tag)
         for name, function in filters.FILTERS.items():
@@ -260,13 +260,13 @@ def _first_line(problem: Exception) -> str:
     return str(message).partition("\n")[0][:200]
 
 
-def _on_alarm(signum: int, frame: object) -> None:  # noqa: ARG001 -- the signature of a handler
+def _on_alarm(signum: int, frame: object) -> None:
     raise TimeoutError("time limit reached")
 
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer; only a process's main thread can, and only if nobody else does."""
+    """Interrupt what takes longer; only the main thread can, and only if nobody else does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -280,5 +280,3 @@ def _alarm(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-

@@ -48,7 +48,7 @@ class Answer:
 
 
 class Transport(threading.local):
-    """Opens lazily, is reused mail after mail, and rests for a moment after a failure to connect."""
+    """Opens lazily, is reused mail after mail, and rests a moment after a failure to connect."""
 
     def __init__(self) -> None:
         self._connection: BaseEmailBackend | None = None
@@ -93,7 +93,7 @@ class Transport(threading.local):
             return Answer(Outcome.UNREACHABLE, str(problem))
         except Refused as problem:
             return judge(problem)
-        except Exception as problem:  # noqa: BLE001 -- whatever a backend raises has to be judged
+        except Exception as problem:
             self.close()
             return judge(problem)
         return Answer(Outcome.ACCEPTED, provider_id=_provider_id(mail))

@@ -1,4 +1,4 @@
-"""On one machine: what `make run` uses. Secrets are made at first start and stay in CUEPOST_HOME."""
+"""On one machine: what `make run` uses. Secrets are made at first start, in CUEPOST_HOME."""
 
 from urllib.parse import urlsplit
 

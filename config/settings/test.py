@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("DEMO", "1")
 
-from .base import *  # noqa: E402, F403
+from .base import *  # noqa: F403
 
 SECRET_KEY = "only-for-tests"  # noqa: S105 -- signs nothing that leaves a test
 HASH_KEY = "only-for-tests"

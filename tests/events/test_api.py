@@ -86,7 +86,8 @@ def test_batch_keeps_a_bad_event_aside_and_stores_the_others(client, source):
         b'{"batch": ['
         b'{"type": "track", "event": "A", "userId": "u1", "messageId": "good"},'
         b'{"type": "track", "event": "A", "userId": "u1", "properties": {"n": 1e999}},'
-        b'{"type": "track", "event": "A", "userId": "u1", "messageId": "nul", "properties": {"n": "\\u0000"}},'
+        b'{"type": "track", "event": "A", "userId": "u1", "messageId": "nul",'
+        b' "properties": {"n": "\\u0000"}},'
         b'{"type": "track", "event": "A", "userId": "\\ud800"},'
         b'7, null, "x", [],'
         b'{"type": "nonsense", "userId": "u1"},'
@@ -98,8 +99,14 @@ def test_batch_keeps_a_bad_event_aside_and_stores_the_others(client, source):
         b'{"type": "track", "event": "A", "userId": "' + b"u" * 201 + b'"},'
         b'{"type": "track", "event": "A", "userId": "u1", "messageId": "' + b"m" * 101 + b'"},'
         b'{"type": "track", "event": "' + b"n" * 201 + b'", "userId": "u1"},'
-        b'{"type": "track", "event": "A", "userId": "u1", "properties": {"x": "' + b"x" * 33000 + b'"}},'
-        b'{"type": "track", "event": "A", "userId": "u1", "properties": {"x": ' + b"[" * 60 + b"]" * 60 + b"}}"
+        b'{"type": "track", "event": "A", "userId": "u1", "properties": {"x": "'
+        + b"x"
+        * 33000
+        + b'"}},'
+        b'{"type": "track", "event": "A", "userId": "u1", "properties": {"x": '
+        + b"[" * 60
+        + b"]" * 60
+        + b"}}"
         b"]}"
     )
 
@@ -217,8 +224,12 @@ def test_key_may_stand_in_the_body_or_the_address(client, source):
     text = {"content_type": "text/plain"}
     answers = [
         client.post("/v1/t", json.dumps({**TRACK, "writeKey": key}), **text),
-        client.post("/v1/b", json.dumps({"batch": [{**TRACK, "type": "track"}], "writeKey": key}), **text),
-        client.post("/v1/b", json.dumps({"batch": [{**TRACK, "type": "track", "writeKey": key}]}), **text),
+        client.post(
+            "/v1/b", json.dumps({"batch": [{**TRACK, "type": "track"}], "writeKey": key}), **text
+        ),
+        client.post(
+            "/v1/b", json.dumps({"batch": [{**TRACK, "type": "track", "writeKey": key}]}), **text
+        ),
         client.post(f"/v1/t?writeKey={key}", json.dumps(TRACK), **text),
     ]
 
@@ -260,7 +271,10 @@ def test_rotated_secret_key_stops_the_old_one(client, source):
 def test_preflight_lets_any_origin_in_without_cookies(client):
     response = client.options(
         "/v1/t",
-        headers={"Origin": "https://shop.example", "Access-Control-Request-Headers": "content-type"},
+        headers={
+            "Origin": "https://shop.example",
+            "Access-Control-Request-Headers": "content-type",
+        },
     )
 
     assert response.status_code == 204
@@ -271,7 +285,9 @@ def test_preflight_lets_any_origin_in_without_cookies(client):
 
 
 def test_errors_can_be_read_by_other_origins(client):
-    response = client.post("/v1/t", b"{", content_type="text/plain", headers={"Origin": "https://x.y"})
+    response = client.post(
+        "/v1/t", b"{", content_type="text/plain", headers={"Origin": "https://x.y"}
+    )
 
     assert response["Access-Control-Allow-Origin"] == "https://x.y"
 

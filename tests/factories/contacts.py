@@ -19,7 +19,7 @@ class ContactFactory(DjangoModelFactory):
     email = factory.Sequence(lambda number: f"person-{number}@example.com")
 
     @factory.post_generation
-    def identities(contact: Contact, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805 -- factory_boy passes the object
+    def identities(contact: Contact, create: bool, extracted: Any, **_: Any) -> None:
         if not create:
             return
         for kind, value in (("email", contact.email), ("user_id", contact.external_id)):

@@ -1,4 +1,4 @@
-"""Mail servers for tests: a real one that keeps what it takes, and a scripted one that misbehaves."""
+"""Mail servers for tests: a real one that keeps what it takes, and one that misbehaves."""
 
 import socket
 import threading
@@ -27,7 +27,7 @@ class Sink:
     answer_data: str = "250 OK"
     answer_rcpt: dict[str, str] = field(default_factory=dict)
 
-    async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         answer = self.answer_rcpt.get(address, "250 OK")
@@ -35,9 +35,7 @@ class Sink:
             envelope.rcpt_tos.append(address)
         return answer
 
-    async def handle_DATA(  # noqa: N802 -- aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.answer_data.startswith("250"):
             content = envelope.original_content or b""
             self.mails.append(message_from_bytes(content, policy=policy.SMTP))  # type: ignore[arg-type]

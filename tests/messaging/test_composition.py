@@ -152,8 +152,14 @@ def test_message_domain(settings, sender, base_url, domain):
 @pytest.mark.parametrize(
     ("address", "leads_to"),
     [
-        ("https://a.example", "https://a.example?utm_source=cuepost&utm_medium=email&utm_campaign=k"),
-        (" HTTP://A.example/#x ", "http://A.example/?utm_source=cuepost&utm_medium=email&utm_campaign=k#x"),
+        (
+            "https://a.example",
+            "https://a.example?utm_source=cuepost&utm_medium=email&utm_campaign=k",
+        ),
+        (
+            " HTTP://A.example/#x ",
+            "http://A.example/?utm_source=cuepost&utm_medium=email&utm_campaign=k#x",
+        ),
         ("mailto:a@example.com", "mailto:a@example.com"),
         ("tel:+49", "tel:+49"),
         ("#top", "#top"),
@@ -173,7 +179,9 @@ def test_track_leaves_what_is_no_link_and_adds_the_pixel_at_the_end():
 
     tracked, targets = links.track(html, public_id=ID, campaign="k")
 
-    assert tracked.startswith('<a name="x">x</a><a href="#">y</a><img src="https://a.example/i.png">')
+    assert tracked.startswith(
+        '<a name="x">x</a><a href="#">y</a><img src="https://a.example/i.png">'
+    )
     assert targets == []
 
 
@@ -193,7 +201,10 @@ def test_track_uses_one_address_for_the_same_link_twice():
     [
         ("<p>a &amp; b</p><p>c<br>d</p>", "a & b\n\nc\nd\n"),
         ("<ul><li>one</li><li>two</li></ul>", "- one\n\n- two\n"),
-        ("<head><title>t</title></head><!-- c -->a<style>p{}</style><script>if (a<b)</script>b", "ab\n"),
+        (
+            "<head><title>t</title></head><!-- c -->a<style>p{}</style><script>if (a<b)</script>b",
+            "ab\n",
+        ),
         ('<a href="https://a.example/">go</a>', "go (https://a.example/)\n"),
         ('<a href="https://a.example/">https://a.example/</a>', "https://a.example/\n"),
         ('<a href="https://a.example/"></a><a>x</a><a href="#">y</a>', "xy\n"),
@@ -217,12 +228,15 @@ def test_plain_text_takes_linear_time():
     "fields",
     [
         {},
-        {"subject": "Grüße an alle, die hier lange Betreffzeilen lesen wollen, und noch mehr davon"},
+        {"subject": "Grüße an alle, die hier lange Betreffzeilen lesen wollen, und noch mehr"},
         {"subject": "A plain but long subject that has to be folded because it is over the limit"},
         {"subject": ""},
         {"sender": "Käseladen <hello@shop.example>", "to": "jörg@example.com"},
         {"sender": "hello@shop.example", "to": "a@bücher.example"},
-        {"text": "ä\n.\n..two\nFrom here\n" + "long " * 300 + "\n", "html": "<p>ä =20 €</p>\n" * 200},
+        {
+            "text": "ä\n.\n..two\nFrom here\n" + "long " * 300 + "\n",
+            "html": "<p>ä =20 €</p>\n" * 200,
+        },
         {"headers": {"List-Unsubscribe": "<https://shop.example/" + "x" * 400 + ">"}},
     ],
 )

@@ -153,7 +153,7 @@ def test_deliver_survives_a_message_that_breaks_the_gate(monkeypatch):
 
 
 def test_a_message_whose_claim_is_lost_three_times_fails():
-    [message] = queued()
+    queued()
 
     for turn in range(3):
         now = NOON + turn * 2 * MINUTE
@@ -163,7 +163,7 @@ def test_a_message_whose_claim_is_lost_three_times_fails():
 
 
 def test_reap_puts_a_lost_claim_back_only_after_its_lease():
-    [message] = queued()
+    queued()
     ledger.claim(now=NOON, limit=10)
 
     assert delivery.reap(now=NOON + MINUTE - SECOND) == 0
@@ -172,7 +172,7 @@ def test_reap_puts_a_lost_claim_back_only_after_its_lease():
 
 
 def test_reap_leaves_a_lost_hand_over_in_doubt_and_nothing_resends_it():
-    [message] = queued()
+    queued()
     delivery._pass_gate(ledger.claim(now=NOON, limit=10), NOON)
 
     assert delivery.reap(now=NOON + MINUTE) == 1
@@ -182,7 +182,7 @@ def test_reap_leaves_a_lost_hand_over_in_doubt_and_nothing_resends_it():
 
 
 def test_a_worker_that_lost_its_claim_changes_nothing():
-    [message] = queued()
+    queued()
     stale = ledger.claim(now=NOON, limit=10)
     delivery.reap(now=NOON + MINUTE)
     [fresh] = ledger.claim(now=NOON + MINUTE, limit=10)
@@ -194,7 +194,7 @@ def test_a_worker_that_lost_its_claim_changes_nothing():
 
 
 def test_a_late_answer_settles_the_doubt():
-    [message] = queued()
+    queued()
     [(letter, _)] = delivery._pass_gate(ledger.claim(now=NOON, limit=10), NOON)
     delivery.reap(now=NOON + MINUTE)
 
@@ -205,7 +205,7 @@ def test_a_late_answer_settles_the_doubt():
 
 
 def test_an_answer_after_the_webhook_keeps_what_the_webhook_said():
-    [message] = queued()
+    queued()
     [(letter, _)] = delivery._pass_gate(ledger.claim(now=NOON, limit=10), NOON)
     Message.objects.update(status="delivered", closed_at=NOON + SECOND)
 

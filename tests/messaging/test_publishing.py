@@ -20,7 +20,10 @@ def test_styles_move_into_elements_and_liquid_stays_where_it_was():
     )
 
     assert "{% for item in cart.items %}<tr" in inlined
-    assert '<table><tbody>{% for item in cart.items %}<tr class="{% if forloop.first %}top{% endif' in inlined
+    assert (
+        '<table><tbody>{% for item in cart.items %}<tr class="{% if forloop.first %}top{% endif'
+        in inlined
+    )
     assert '<td style="color: red;">{{ item.name | default: "x>y" }}</td></tr>{% else %}' in inlined
     assert "{% endfor %}</tbody></table>" in inlined
     assert "@media (max-width: 9px)" in inlined

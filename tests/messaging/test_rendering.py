@@ -36,7 +36,9 @@ def test_html_escapes_a_value_once_even_with_the_escape_filter():
 
 
 def test_line_stays_one_line_and_unescaped():
-    assert line("Hi {{ name }}", name="A & B\r\nBcc: x@example.com") == "Hi A & B Bcc: x@example.com"
+    assert (
+        line("Hi {{ name }}", name="A & B\r\nBcc: x@example.com") == "Hi A & B Bcc: x@example.com"
+    )
 
 
 @pytest.mark.parametrize(
