@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config import home
+from config.celery import app as celery_app
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -131,7 +132,8 @@ USE_I18N = False
 
 # Files
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static_root"
+# Served from where they lie; production collects them first.
+WHITENOISE_USE_FINDERS = True
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 # Mail: Anymail's own settings, or EMAIL_URL (smtp://user:password@host:587?tls=True), or files
@@ -154,6 +156,7 @@ ANYMAIL = {
 }
 
 # Celery: Redis where there is one, else queues on the same PostgreSQL
+celery_app.set_default()  # Whoever loads Django has it, in every thread.
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from .base import *  # noqa: F403
-from .base import BASE_URL, HASH_KEY, POSTAL_ADDRESS, SECRET_KEY, env
+from .base import BASE_DIR, BASE_URL, HASH_KEY, POSTAL_ADDRESS, SECRET_KEY, env
 
 MIN_SECRET = 32
 
@@ -39,6 +39,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
+WHITENOISE_USE_FINDERS = False
+STATIC_ROOT = BASE_DIR / "static_root"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -107,9 +107,17 @@ def test_chain_shows_a_state_that_was_changed(contact):
 def test_database_refuses_to_change_a_record(contact):
     record = grant(contact, MARKETING, NOON)
 
-    for change in (record.save, record.delete):
+    rows = ConsentRecord.objects.filter(pk=record.pk)
+    changes = [
+        lambda: rows.update(status="denied"),
+        record.save,
+        lambda: rows._raw_delete(rows.db),
+    ]
+    for change in changes:
         with pytest.raises(ProgrammingError, match="Cannot update or delete"), transaction.atomic():
             change()
+
+    assert rows.get() == record
 
 
 def test_withdrawal_is_announced_and_a_grant_is_not(contact, withdrawals):

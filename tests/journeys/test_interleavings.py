@@ -1,30 +1,59 @@
 """Whatever happens in whatever order: the mails are those that a simple model expects.
 
 The model is the story in a few lines, for one workflow: an hour of quiet, a mail, a day, another
-mail, and an order ends it.
-The product goes through the inbox, the pipeline, the engine and the gate,
-with retried requests, parts of ticks, and deaths before the commit in between.
+mail, and an order ends it. The product goes through the inbox, the pipeline, the engine, the gate
+and the outbox, with retried requests, parts of ticks, and deaths between any two commits.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 
 import pytest
+from django.core import mail
 from django.db import transaction
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.core import registry
-from apps.core.services import tick
+from apps.messaging import delivery, gate, ledger
+from apps.messaging.models import Message
+from apps.workflows import services as workflows
 from tests.factories.events import SourceFactory
-from tests.factories.workflows import make_definition
+from tests.factories.workflows import make_definition, publish_mails
 from tests.instants import NOON
-from tests.journeys.shop import Shop
+from tests.journeys.shop import Shop, live_until_quiet
 
 pytestmark = pytest.mark.django_db
 
 QUIET, DAY = timedelta(hours=1), timedelta(days=1)
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 20, 59, 61, 300)]
 CARTS = ["c1", "c2"]
+
+DEFINITION = make_definition(
+    trigger={"event": "Product Added"},
+    entry_key="cart",
+    exit_when={"did": "Order Completed", "within": "since_enrollment"},
+    trigger_window="300 days",
+    steps=[
+        {"wait": "1 hour", "restart_on_trigger": True},
+        {"id": "first", "send": "first"},
+        {"wait": "1 day"},
+        {"id": "second", "send": "second"},
+    ],
+)
+
+
+@dataclass
+class Letter:
+    """One mail that waits in the model's outbox."""
+
+    step: str
+    cart: str
+    queued_at: datetime
+    lost_claims: int = 0
 
 
 @dataclass
@@ -33,49 +62,47 @@ class Model:
 
     inbox: list[tuple[str, datetime, str]] = field(default_factory=list)
     waits: dict[str, tuple[str, datetime]] = field(default_factory=dict)
-    outbox: list[tuple[str, str]] = field(default_factory=list)
+    outbox: list[Letter] = field(default_factory=list)
     sent: list[tuple[str, str]] = field(default_factory=list)
+    in_doubt: list[tuple[str, str]] = field(default_factory=list)
 
     def events(self, now: datetime) -> None:
         for kind, at, cart in self.inbox:
             if kind == "order":
                 self.waits.clear()
                 self.outbox.clear()
-                continue
-            step, ends = self.waits.get(cart, ("first", at + QUIET))
-            if step == "first":
-                self.waits[cart] = ("first", max(ends, at + QUIET))
+            elif kind == "add":
+                step, ends = self.waits.get(cart, ("first", at + QUIET))
+                if step == "first":
+                    self.waits[cart] = ("first", max(ends, at + QUIET))
         self.inbox.clear()
 
     def workflows(self, now: datetime) -> None:
         for cart, (step, ends) in list(self.waits.items()):
             if ends > now:
                 continue
-            self.outbox.append((step, cart))
+            self.outbox.append(Letter(step, cart, now))
             if step == "first":
                 self.waits[cart] = ("second", now + DAY)
             else:
                 del self.waits[cart]
 
     def messaging(self, now: datetime) -> None:
+        self.sent += self.pass_gate(now)
+
+    def pass_gate(self, now: datetime) -> list[tuple[str, str]]:
+        """Those who may go; the others wait for the inbox, or are too late or lost for good."""
+        self.outbox = [letter for letter in self.outbox if letter.lost_claims < 3]
         if self.inbox:
-            return
-        self.sent += self.outbox
-        self.outbox.clear()
-
-    def tick(self, now: datetime) -> None:
-        for part in (self.events, self.workflows, self.messaging):
-            part(now)
-
-
-ACTIONS = st.one_of(
-    st.tuples(st.just("add"), st.sampled_from(CARTS)),
-    st.tuples(st.just("order"), st.sampled_from(CARTS)),
-    st.tuples(st.just("retry"), st.just("")),
-    st.tuples(st.just("tick"), st.just("")),
-    st.tuples(st.just("part"), st.sampled_from(["events", "workflows", "messaging"])),
-    st.tuples(st.just("death"), st.sampled_from(["events", "workflows"])),
-)
+            for letter in self.outbox:
+                letter.lost_claims = 0
+            return []
+        letters, self.outbox = self.outbox, []
+        return [
+            (letter.step, letter.cart)
+            for letter in letters
+            if now - letter.queued_at <= gate.LATEST
+        ]
 
 
 class Death(Exception):
@@ -88,41 +115,50 @@ class World:
     def __init__(self) -> None:
         self.now = NOON
         self.model = Model()
+        self.numbers = count(1)
+        self.last: Callable[[], None] | None = None
+        self.stages = {stage.name: stage for stage in registry.stages()}
+        publish_mails(DEFINITION)
+        version = workflows.save_definition(source=DEFINITION, now=NOON)
+        workflows.go_live(workflow=version.workflow, now=NOON)
         self.shop = Shop.__new__(Shop)
         self.shop.source = SourceFactory()
-        self.shop.numbers = iter(range(1, 1000))
-        self.last: tuple[str, datetime, str, str] | None = None
-        self.stages = {stage.name: stage for stage in registry.stages()}
+        self.shop.numbers = self.numbers
+        self.shop.identify(NOON)
+        live_until_quiet(NOON)
 
-    def act(self, action: str, what: str) -> None:
-        getattr(self, action)(what)
+    # --- what people and clients do -------------------------------------------------------------
 
     def add(self, cart: str) -> None:
-        message_id = f"add-{next(self.shop.numbers)}"
-        self.shop.track(self.now, "Product Added", cart=cart, messageId=message_id)
-        self.last = ("Product Added", self.now, cart, message_id)
-        self.model.inbox.append(("add", self.now, cart))
+        at, message_id = self.now, f"add-{next(self.numbers)}"
+        tell = partial(self.shop.track, at, "Product Added", cart=cart, messageId=message_id)
+        tell()
+        self.last = tell
+        self.model.inbox.append(("add", at, cart))
 
     def order(self, cart: str) -> None:
         self.shop.order(self.now, cart)
         self.model.inbox.append(("order", self.now, cart))
 
     def retry(self, _: str) -> None:
-        if self.last:
-            event, at, cart, message_id = self.last
-            self.shop.track(at, event, cart=cart, messageId=message_id)
+        """The client did not hear our answer; its event waits in the inbox once more."""
+        if self.last is not None:
+            self.last()
+            self.model.inbox.append(("retry", self.now, ""))
+
+    # --- what workers do, and how they die ------------------------------------------------------
 
     def tick(self, _: str) -> None:
-        tick(now=self.now)
-        self.model.tick(self.now)
+        for name in ("events", "workflows", "messaging"):
+            self.part(name)
 
     def part(self, name: str) -> None:
         """Only one stage gets its turn, as when a worker dies between two commits."""
         self.stages[name].run(self.now)
         getattr(self.model, name)(self.now)
 
-    def death(self, name: str) -> None:
-        """A worker dies before its commit: nothing has happened."""
+    def death_before_commit(self, name: str) -> None:
+        """Nothing has happened."""
         try:
             with transaction.atomic():
                 self.stages[name].run(self.now)
@@ -130,16 +166,59 @@ class World:
         except Death:
             pass
 
+    def death_after_claim(self, _: str) -> None:
+        """The claims are committed, and nobody works on them."""
+        delivery.reap(now=self.now)
+        ledger.claim(now=self.now, limit=100)
+        self.model.outbox = [letter for letter in self.model.outbox if letter.lost_claims < 3]
+        for letter in self.model.outbox:
+            letter.lost_claims += 1
 
-DEFINITION = make_definition(
-    trigger={"event": "Product Added"},
-    entry_key="cart",
-    exit_when={"did": "Order Completed", "within": "since_enrollment"},
-    trigger_window="300 days",
-    steps=[
-        {"wait": "1 hour", "restart_on_trigger": True},
-        {"send": "first"},
-        {"wait": "1 day"},
-        {"send": "second"},
-    ],
+    def death_after_gate(self, _: str) -> None:
+        """Beyond the point of no return: whether it went out, nobody can know."""
+        delivery.reap(now=self.now)
+        claims = ledger.claim(now=self.now, limit=100)
+        delivery._pass_gate(claims, self.now)
+        self.model.in_doubt += self.model.pass_gate(self.now)
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(CARTS)),
+    st.tuples(st.just("order"), st.sampled_from(CARTS)),
+    st.tuples(st.just("retry"), st.just("")),
+    st.tuples(st.just("tick"), st.just("")),
+    st.tuples(st.just("part"), st.sampled_from(["events", "workflows", "messaging"])),
+    st.tuples(st.just("death_before_commit"), st.sampled_from(["events", "workflows"])),
+    st.tuples(st.sampled_from(["death_after_claim", "death_after_gate"]), st.just("")),
 )
+STORIES = st.lists(st.tuples(ACTIONS, st.sampled_from(PAUSES)), min_size=3, max_size=25)
+
+
+def messages(status: str) -> list[tuple[str, str]]:
+    rows = Message.objects.filter(status=status)
+    return sorted((row.step_id, row.context["cart_key"]) for row in rows)
+
+
+def live_through(story: list[tuple[tuple[str, str], timedelta]]) -> World:
+    """Everything in its order, and then three days in which all that is due comes out."""
+    world = World()
+    for (action, what), pause in story:
+        getattr(world, action)(what)
+        world.now += pause
+    for hours in (0, 1, 2, 25, 26, 50, 72):
+        world.now += timedelta(hours=hours)
+        world.tick("")
+    return world
+
+
+@settings(max_examples=60, deadline=None)
+@given(STORIES)
+def test_mails_are_those_that_the_model_expects(story):
+    mail.outbox.clear()
+    with transaction.atomic():
+        world = live_through(story)
+        outcome = messages("sent"), messages("in_doubt")
+        transaction.set_rollback(True)
+
+    assert outcome == (sorted(world.model.sent), sorted(world.model.in_doubt))
+    assert len(mail.outbox) == len(world.model.sent)

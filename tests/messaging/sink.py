@@ -1,5 +1,6 @@
 """Mail servers for tests: a real one that keeps what it takes, and one that misbehaves."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,12 +21,13 @@ def free_port() -> int:
 
 @dataclass
 class Sink:
-    """What a server has taken; `answer_data` and `answer_rcpt` let it refuse."""
+    """What a server has taken; `answer_data` and `answer_rcpt` let it refuse, `delay` slows it."""
 
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
     answer_data: str = "250 OK"
     answer_rcpt: dict[str, str] = field(default_factory=dict)
+    delay: float = 0
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -36,6 +38,8 @@ class Sink:
         return answer
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if self.answer_data.startswith("250"):
             content = envelope.original_content or b""
             self.mails.append(message_from_bytes(content, policy=policy.SMTP))  # type: ignore[arg-type]
@@ -43,8 +47,8 @@ class Sink:
 
 
 @contextmanager
-def smtp_server(port: int | None = None) -> Iterator[Sink]:
-    sink = Sink(port or free_port())
+def smtp_server(port: int | None = None, *, delay: float = 0) -> Iterator[Sink]:
+    sink = Sink(port or free_port(), delay=delay)
     controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
     controller.start()
     try:

@@ -12,6 +12,7 @@ from anymail.exceptions import (
     AnymailRecipientsRefused,
     AnymailRequestsAPIError,
 )
+from anymail.message import AnymailRecipientStatus
 from django.core.mail import EmailMessage
 
 from apps.messaging import transport as transport_module
@@ -329,21 +330,24 @@ def test_only_a_definite_no_is_taken_for_one(problem, answer):
 def test_a_backend_that_raises_anything_leaves_doubt_and_a_fresh_connection(settings):
     settings.EMAIL_BACKEND = "anymail.backends.test.EmailBackend"
     mail = a_mail()
-    mail.mock_response_error = True
-    mail.attach_alternative("<p>again</p>", "text/html")
+    mail.anymail_test_response = AnymailAPIError("what now?")
 
     answer = transport.hand_over(mail, now=NOON)
 
-    assert answer.outcome is Outcome.REJECTED
+    assert answer == Answer(Outcome.UNKNOWN, "AnymailAPIError")
     assert transport._connection is None
 
 
 def test_the_provider_s_own_id_is_kept(settings):
     settings.EMAIL_BACKEND = "anymail.backends.test.EmailBackend"
 
-    answer = transport.hand_over(a_mail(), now=NOON)
+    mail = a_mail()
+    status = AnymailRecipientStatus(message_id="esp-1", status="sent")
+    mail.anymail_test_response = {"recipient_status": {"a@example.com": status}}
 
-    assert (answer.outcome, answer.provider_id) == (Outcome.ACCEPTED, "1")
+    answer = transport.hand_over(mail, now=NOON)
+
+    assert answer == Answer(Outcome.ACCEPTED, provider_id="esp-1")
 
 
 def test_console_works(settings, capsys):

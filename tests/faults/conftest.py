@@ -1,0 +1,21 @@
+"""An installation of its own, whose parts can be killed without harming other tests."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.installation import Installation
+
+
+@pytest.fixture(scope="package")
+def installation(tmp_path_factory: Any) -> Iterator[Installation]:
+    """A database server that keeps what it acknowledges, migrated, with the demo's settings."""
+    home = tmp_path_factory.mktemp("installation")
+    for folder in (home, *home.parents[:3]):
+        folder.chmod(0o711)
+    made = Installation(home)
+    made.start_database()
+    made.manage("migrate", "--verbosity=0")
+    yield made
+    made.stop()

@@ -1,0 +1,121 @@
+"""Ten thousand random payloads: each is stored or refused with a reason, and nothing gets stuck."""
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.core import services as core
+from apps.events.models import Event, InboxEvent, RejectedEvent
+from tests.factories.events import SourceFactory
+from tests.instants import NOON
+
+pytestmark = pytest.mark.django_db
+
+REQUESTS, BATCHES, PER_BATCH = 4000, 60, 100
+FIELDS = [
+    "type", "event", "name", "userId", "anonymousId", "previousId", "messageId", "contactId",
+    "properties", "traits", "context", "timestamp", "originalTimestamp", "sentAt", "writeKey",
+]  # fmt: skip
+EVENTS = [
+    "Product Viewed", "Product Added", "Product Removed", "Cart Viewed", "Checkout Started",
+    "Order Completed", "Order Refunded", "Email Opened", "x" * 300, "",
+]  # fmt: skip
+KEYS = [
+    "product_id", "products", "quantity", "price", "currency", "cart_id", "order_id", "total",
+    "url", "email", "consent", "categoryPreferences", "traits", "email_marketing", "$%&", "",
+]  # fmt: skip
+TEXTS = [
+    "", "null", "0", "ada", "ada@example.com", "\x00", "\ud800", "ü" * 50, "<script>",
+    "' OR 1=1 --", "9" * 400, "2026-03-02T12:00:00Z", "2016-03-02T12:00:00Z",
+    "2099-01-01", "0001-01-01",
+    "9999-12-31T23:59:59-14:00", "{{ 7 | times: 7 }}", "a" * 40_000, "NaN", "%s%n", "\u202e",
+]  # fmt: skip
+NUMBERS = [0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 1e308, -0.0, 1.5, float("nan"), float("inf")]
+PATHS = ["track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a"]
+
+
+class Monkey:
+    """Types whatever comes to its mind; the same mind each time."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 -- not for secrets
+
+    def value(self, depth: int = 0) -> Any:
+        choice = self.random.random()
+        if choice < 0.35:
+            return self.random.choice(TEXTS)
+        if choice < 0.55:
+            return self.random.choice(NUMBERS)
+        if choice < 0.65:
+            return self.random.choice([None, True, False])
+        if depth > 3:
+            return self.random.choice([[], {}])
+        count = self.random.randint(0, 4)
+        if choice < 0.8:
+            return [self.value(depth + 1) for _ in range(count)]
+        return {self.random.choice(KEYS): self.value(depth + 1) for _ in range(count)}
+
+    def message(self) -> dict[str, Any]:
+        """Mostly a good message with something wrong in it; sometimes nothing but noise."""
+        message = {
+            "type": self.random.choice(["track", "track", "track", "identify", "alias", "page"]),
+            "event": self.random.choice(EVENTS),
+            "userId": f"user-{self.random.randint(0, 30)}",
+            "messageId": f"monkey-{self.random.getrandbits(64)}",
+            "properties": {key: self.value(1) for key in self.random.sample(KEYS, 5)},
+        }
+        for name in self.random.sample(FIELDS, self.random.randint(0, 3)):
+            message[name] = self.value()
+        return message
+
+    def body(self) -> bytes:
+        text = json.dumps(self.message(), ensure_ascii=self.random.random() < 0.7)
+        body = text.encode(errors="surrogatepass")
+        choice = self.random.random()
+        if choice < 0.1:
+            at = self.random.randint(0, len(body))
+            return body[:at]
+        if choice < 0.2:
+            at = self.random.randint(0, len(body))
+            return body[:at] + self.random.randbytes(3) + body[at:]
+        if choice < 0.23:
+            return self.random.randbytes(self.random.randint(0, 200))
+        return body
+
+
+def post(client: Client, path: str, body: bytes, source: Any) -> Any:
+    key = source.secret_key if len(body) % 2 else source.public_key
+    address = f"/v1/{path}?writeKey={key}"
+    return client.post(address, body, content_type="application/json")
+
+
+def test_ten_thousand_random_payloads_are_stored_or_refused_with_a_reason(client):
+    source, monkey = SourceFactory(), Monkey(1)
+    statuses: Counter[int] = Counter()
+    silent = []
+    for _ in range(REQUESTS):
+        response = post(client, monkey.random.choice(PATHS), monkey.body(), source)
+        statuses[response.status_code] += 1
+        if response.status_code != 200 and not response.json().get("error"):
+            silent.append(response.content)
+    for _ in range(BATCHES):
+        items = b",".join(monkey.body() for _ in range(PER_BATCH))
+        statuses[post(client, "batch", b'{"batch":[' + items + b"]}", source).status_code] += 1
+        messages = [monkey.message() for _ in range(PER_BATCH)]
+        body = json.dumps({"batch": messages}).encode()
+        statuses[post(client, "batch", body, source).status_code] += 1
+
+    acknowledged = InboxEvent.objects.count()
+    while InboxEvent.objects.exists():
+        assert core.tick(now=NOON)["events"]
+
+    assert set(statuses) <= {200, 400, 401}
+    assert statuses[200] > REQUESTS / 4
+    assert silent == []
+    assert not RejectedEvent.objects.filter(reason="").exists()
+    assert not RejectedEvent.objects.filter(reason="processing_failed").exists()
+    assert 0 < Event.objects.count() <= acknowledged

@@ -1,0 +1,100 @@
+"""With a real Redis as the broker, and without it from one moment to the next."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from celery import current_app
+from django.utils import timezone
+
+from apps.core import services as core
+from apps.events.models import Event, InboxEvent
+from config.postgres import free_port
+from tests.factories.events import SourceFactory
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+
+class Redis:
+    """A server of its own, without persistence."""
+
+    def __init__(self, binary: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis(port=self.port)
+        self.process = subprocess.Popen(
+            [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(self.answers)
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def nudges(self) -> int:
+        return int(self.client.llen(current_app.conf.task_default_queue))
+
+    def kill(self) -> None:
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
+
+def wait_until(is_true: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def broker() -> Iterator[Redis]:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server).")
+    server = Redis(binary)
+    before = current_app.conf.broker_url
+    current_app.conf.broker_url = server.url
+    yield server
+    current_app.conf.broker_url = before
+    server.kill()
+
+
+def track(client: Any, source: Any) -> float:
+    """Send one event; return how long the answer took, in seconds."""
+    body = json.dumps({"event": "Product Viewed", "userId": "ada", "writeKey": source.secret_key})
+    began = time.monotonic()
+    response = client.post("/v1/track", body, content_type="application/json")
+    assert response.status_code == 200
+    return time.monotonic() - began
+
+
+def test_an_accepted_event_nudges_a_worker_through_redis(client, broker):
+    track(client, SourceFactory())
+
+    wait_until(broker.nudges)
+
+    assert broker.nudges() == 1
+
+
+def test_without_redis_events_are_accepted_and_the_next_turn_processes_them(client, broker):
+    source = SourceFactory()
+    track(client, source)
+    broker.kill()
+
+    took = max(track(client, source) for _ in range(20))
+    assert InboxEvent.objects.count() == 21
+
+    core.tick(now=timezone.now())
+
+    assert took < 1
+    assert Event.objects.count() == 21
+    assert client.get("/readyz").json()["broker"] != "ok"
