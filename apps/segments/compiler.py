@@ -1,0 +1,209 @@
+"""Who meets a condition: for all contacts, for some enrollments, and why for one of them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, Func
+from django.db.models.sql.compiler import SQLCompiler
+
+from apps.contacts.models import Contact, ContactQuerySet
+from apps.segments.references import load_segments, parts_of
+from apps.segments.rendering import (
+    Scope,
+    attribute_place,
+    matching_events,
+    newest_consent,
+    render,
+)
+from apps.segments.sentences import describe
+from apps.segments.sql import Sql, param, sql
+from apps.segments.tree import AllOf, AnyOf, Attribute, Condition, Consent, Did, InSegment, Not
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An enrollment, or whatever else is asked about: who, since when, and what it is about."""
+
+    key: int
+    contact_id: int
+    since: datetime | None = None
+    entry_key: str = ""
+
+
+def contacts_matching(condition: Condition, *, as_of: datetime) -> ContactQuerySet:
+    """Everybody who meets the condition at that time; a queryset like any other.
+
+    Raises ConditionError where it names segments that can't be used, or speaks of an enrollment.
+    """
+    library = load_segments(condition)
+
+    def write(contact: Sql) -> Sql:
+        return render(condition, Scope(contact, as_of, as_of, library))
+
+    write(Sql("contact"))
+    return Contact.objects.filter(_Meets(write))
+
+
+class _Meets(Func):
+    """A condition as an expression over the contacts of a query, whatever alias they have there."""
+
+    def __init__(self, write: Callable[[Sql], Sql]) -> None:
+        super().__init__("pk", output_field=BooleanField())
+        self.write = write
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *_: Any, **__: Any
+    ) -> tuple[str, list[Any]]:
+        (key,) = self.get_source_expressions()
+        piece = self.write(Sql(connection.ops.quote_name(key.alias)))
+        return piece.text, list(piece.params)
+
+
+# A row for each subject; contacts that are gone drop out.
+_SUBJECTS = """
+FROM unnest({}, {}, {}, {}) AS subject (key, contact_id, since, entry_key)
+JOIN contacts_contact AS contact ON contact.id = subject.contact_id
+"""
+
+
+def matching_pairs(
+    condition: Condition,
+    *,
+    pairs: Sequence[Subject],
+    as_of: datetime,
+    seen_until: datetime | None = None,
+) -> set[int]:
+    """The keys of the subjects whose contacts meet the condition; one query for them all.
+
+    Windows end at `as_of`. What is recorded until `seen_until` counts as well: whoever decides
+    right now lets it be a little later, because the clocks of two machines differ.
+    """
+    if not pairs:
+        return set()
+    scope = _scope(condition, pairs, as_of, seen_until)
+    query = sql("SELECT subject.key {} WHERE {}", _subjects(pairs), render(condition, scope))
+    return {key for (key,) in _fetch(query)}
+
+
+def _scope(
+    condition: Condition,
+    subjects: Sequence[Subject],
+    as_of: datetime,
+    seen_until: datetime | None = None,
+) -> Scope:
+    return Scope(
+        contact=Sql("contact"),
+        as_of=as_of,
+        seen_until=seen_until or as_of,
+        library=load_segments(condition),
+        subject=Sql("subject"),
+        earliest_since=min((one.since for one in subjects if one.since), default=None),
+    )
+
+
+def _subjects(subjects: Sequence[Subject]) -> Sql:
+    return sql(
+        _SUBJECTS,
+        param([one.key for one in subjects], "bigint[]"),
+        param([one.contact_id for one in subjects], "bigint[]"),
+        param([one.since for one in subjects], "timestamptz[]"),
+        param([one.entry_key for one in subjects], "text[]"),
+    )
+
+
+def _fetch(query: Sql) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query.text, query.params)
+        return list(cursor.fetchall())
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part of a condition, whether it holds for one contact, and what it was judged on."""
+
+    sentence: str
+    is_met: bool
+    values: dict[str, Any] = field(default_factory=dict)
+    parts: "tuple[Finding, ...]" = ()
+
+
+def explain(
+    condition: Condition,
+    *,
+    contact_id: int,
+    as_of: datetime,
+    since: datetime | None = None,
+    entry_key: str = "",
+) -> Finding:
+    """Why one contact meets the condition or does not, part by part; one query.
+
+    Raises Contact.DoesNotExist.
+    """
+    subjects = [Subject(0, contact_id, since, entry_key)]
+    scope = _scope(condition, subjects, as_of)
+    leaves = list(_leaves(condition, scope))
+    columns = sql(
+        ", ".join("coalesce({}, FALSE), {}" for _ in leaves),
+        *(piece for leaf in leaves for piece in (render(leaf, scope), _value(leaf, scope))),
+    )
+    rows = _fetch(sql("SELECT {} {}", columns, _subjects(subjects)))
+    if not rows:
+        raise Contact.DoesNotExist
+    answers = iter(rows[0])
+    return _finding(condition, scope, answers)
+
+
+def _leaves(condition: Condition, scope: Scope) -> Iterator[Attribute | Did | Consent]:
+    if isinstance(condition, Attribute | Did | Consent):
+        yield condition
+    for part in _below(condition, scope):
+        yield from _leaves(part, scope)
+
+
+def _below(condition: Condition, scope: Scope) -> tuple[Condition, ...]:
+    if isinstance(condition, InSegment):
+        return (scope.library[condition.key],)
+    return parts_of(condition)
+
+
+def _value(leaf: Attribute | Did | Consent, scope: Scope) -> Sql:
+    """What a leaf is judged on, as one JSON object."""
+    if isinstance(leaf, Attribute):
+        return sql("jsonb_build_object('value', {})", attribute_place(leaf.path, scope).whole)
+    if isinstance(leaf, Consent):
+        return newest_consent(
+            leaf,
+            scope,
+            "jsonb_build_object('status', record.status, 'record', record.id,"
+            " 'recorded_at', record.recorded_at)",
+        )
+    return sql(
+        "(SELECT jsonb_build_object('count', count(*), 'last_at', max(event.occurred_at))"
+        " FROM events_event AS event WHERE event.contact_id = contact.id AND {})",
+        matching_events(leaf, scope),
+    )
+
+
+def _finding(condition: Condition, scope: Scope, answers: Iterator[Any]) -> Finding:
+    sentence = describe(condition)
+    if isinstance(condition, Attribute | Did | Consent):
+        is_met, values = next(answers), next(answers)
+        return Finding(sentence, is_met, json.loads(values) if values else {})
+    parts = tuple(_finding(part, scope, answers) for part in _below(condition, scope))
+    met = [part.is_met for part in parts]
+    match condition:
+        case AnyOf():
+            is_met = any(met)
+        case Not():
+            is_met = not met[0]
+        case AllOf() | InSegment():
+            is_met = all(met)
+    return Finding(sentence, is_met, parts=parts)
