@@ -46,10 +46,11 @@ class Monkey:
 
     def value(self, depth: int = 0) -> Any:
         choice = self.random.random()
+        is_wild = self.random.random() < 0.15
         if choice < 0.35:
-            return self.random.choice(TEXTS)
+            return self.random.choice(TEXTS if is_wild else EVENTS)
         if choice < 0.55:
-            return self.random.choice(NUMBERS)
+            return self.random.choice(NUMBERS if is_wild else NUMBERS[:3])
         if choice < 0.65:
             return self.random.choice([None, True, False])
         if depth > 3:
