@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import IO
 
 SECRETS_FILE = "secrets.json"
+# While it runs: what other commands need to know of it.
 DATABASE_FILE = "database-url"
+BASE_URL_FILE = "base-url"
 LOCK_FILE = "lock"
 SECRET_BYTES = 48
 
@@ -59,10 +61,12 @@ def read_secret(home: Path, name: str) -> str:
 
 def read_database_url(home: Path) -> str:
     """Where `make run` has PostgreSQL; empty if it does not run."""
-    try:
-        return (home / DATABASE_FILE).read_text().strip()
-    except OSError:
-        return ""
+    return _read_note(home / DATABASE_FILE)
+
+
+def read_base_url(home: Path) -> str:
+    """Where `make run` answers; empty if it does not run."""
+    return _read_note(home / BASE_URL_FILE)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -72,6 +76,13 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     draft.replace(path)
+
+
+def _read_note(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 @contextmanager

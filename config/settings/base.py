@@ -6,9 +6,8 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
-from config import home
+from config import home, options
 from config.celery import app as celery_app
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -18,9 +17,9 @@ env = environ.Env()
 DEBUG = False
 DEMO = env.bool("DEMO", default=False)
 CUEPOST_HOME = Path(env.str("CUEPOST_HOME", default=str(BASE_DIR / "var"))).resolve()
-BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
-if not BASE_URL.startswith(("http://", "https://")):
-    raise ImproperlyConfigured(f"BASE_URL must start with http:// or https://, not {BASE_URL!r}.")
+BASE_URL = options.read_base_url(
+    env.str("BASE_URL", default="") or home.read_base_url(CUEPOST_HOME) or "http://127.0.0.1:8000"
+)
 
 # Applications, from the top floor down to the tools they stand on
 INSTALLED_APPS = [
@@ -80,7 +79,8 @@ TEMPLATES = [
 ]
 
 # Database: the environment's, or the embedded server that `make run` started
-DATABASE_URL = env.str("DATABASE_URL", default="") or home.read_database_url(CUEPOST_HOME)
+DATABASE_URL = options.read_database_url(env.str("DATABASE_URL", default=""))
+DATABASE_URL = DATABASE_URL or home.read_database_url(CUEPOST_HOME)
 DATABASES = {
     "default": {
         **env.db_url_config(DATABASE_URL or "postgres://postgres@127.0.0.1:5432/cuepost"),
@@ -157,7 +157,7 @@ ANYMAIL = {
 
 # Celery: Redis where there is one, else queues on the same PostgreSQL
 celery_app.set_default()  # Whoever loads Django has it, in every thread.
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = options.read_redis_url(env.str("REDIS_URL", default=""))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
