@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func
+from django.db.models import BooleanField, Expression, F
 from django.db.models.sql.compiler import SQLCompiler
 
 from apps.contacts.models import Contact, ContactQuerySet
@@ -49,19 +49,25 @@ def contacts_matching(condition: Condition, *, as_of: datetime) -> ContactQueryS
     return Contact.objects.filter(_Meets(write))
 
 
-class _Meets(Func):
+class _Meets(Expression):
     """A condition as an expression over the contacts of a query, whatever alias they have there."""
 
     def __init__(self, write: Callable[[Sql], Sql]) -> None:
-        super().__init__("pk", output_field=BooleanField())
+        super().__init__(output_field=BooleanField())
         self.write = write
+        self.key: Any = F("pk")
+
+    def get_source_expressions(self) -> list[Any]:
+        return [self.key]
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        (self.key,) = exprs
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *_: Any, **__: Any
-    ) -> tuple[str, list[Any]]:
-        (key,) = self.get_source_expressions()
-        piece = self.write(Sql(connection.ops.quote_name(key.alias)))
-        return piece.text, list(piece.params)
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[Any, ...]]:
+        piece = self.write(Sql(connection.ops.quote_name(self.key.alias)))
+        return piece.text, piece.params
 
 
 # A row for each subject; contacts that are gone drop out.
@@ -182,8 +188,10 @@ def _value(leaf: Attribute | Did | Consent, scope: Scope) -> Sql:
         return newest_consent(
             leaf,
             scope,
-            "jsonb_build_object('status', record.status, 'record', record.id,"
-            " 'recorded_at', record.recorded_at)",
+            Sql(
+                "jsonb_build_object('status', record.status, 'record', record.id,"
+                " 'recorded_at', record.recorded_at)"
+            ),
         )
     return sql(
         "(SELECT jsonb_build_object('count', count(*), 'last_at', max(event.occurred_at))"

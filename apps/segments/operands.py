@@ -164,7 +164,7 @@ def _number(data: Any, path: str) -> Decimal:
         number = Decimal(data)
     elif isfinite(data):
         number = Decimal(repr(data))
-    if number is None or abs(number) >= MAX_NUMBER:
+    if number is None or number.copy_abs() >= MAX_NUMBER:
         raise ConditionError(path, "is too large a number to compare with.")
     return number
 
@@ -219,7 +219,7 @@ def fit_to_column(name: str, test: Comparison, path: str) -> Comparison:
         raise ConditionError(place, f"{name} is a time; use before:, after: or is_set:.")
     if name not in TEXT_COLUMNS or test.operator == "is_set":
         return test
-    operands = test.operand if isinstance(test.operand, tuple) else (test.operand,)
+    operands: Any = test.operand if isinstance(test.operand, tuple) else (test.operand,)
     if any(isinstance(one, bool) for one in operands):
         # YAML reads a bare NO, the country, as false.
         raise ConditionError(place, f"{name} is text; put the value into quotes, as in 'NO'.")

@@ -213,7 +213,7 @@ _OPPOSITES = {"is_not": "is", "not_in": "in"}
 
 
 def _cast(text: Sql, pattern: str, kind: str) -> Sql:
-    """A text as another type where it can be; an instant without a zone takes the session's: UTC."""
+    """A text as another type where it can be. The session's zone, for times without one, is UTC."""
     matches = sql("{} ~ {}", text, param(f"^(?:{pattern})$", "text"))
     return sql(f"CASE WHEN {{}} THEN {{}}::{kind} END", matches, text)
 
@@ -314,4 +314,4 @@ _WRITERS: dict[str, Callable[[Place, Any], Sql]] = {
     "after": _after,
     "is_set": _is_set_sql,
 }
-OPERATORS = (*_OPPOSITES.values(), *_OPPOSITES, *_WRITERS)
+OPERATORS = tuple(_JUDGES)

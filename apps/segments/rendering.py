@@ -8,7 +8,7 @@ An event counts from when it happened; where its own clock is ahead of ours, fro
 it. So its time is the earlier of the two.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,7 +81,7 @@ def _group(condition: AllOf | AnyOf, scope: Scope, is_wanted: bool) -> Sql:
     return any_of(render(part, scope, is_wanted=is_wanted) for part in condition.parts)
 
 
-def _union(parts: Iterable[Condition], scope: Scope, is_wanted: bool) -> Sql:
+def _union(parts: tuple[Condition, ...], scope: Scope, is_wanted: bool) -> Sql:
     """One of these, over all contacts: an OR of subqueries can't be joined, a union of them can."""
     inner = replace(scope, contact=Sql("contact"))
     ways = [render(part, inner, is_wanted=is_wanted) for part in parts if asks_events(part, scope)]
@@ -140,12 +140,13 @@ def _attribute(condition: Attribute, scope: Scope, is_wanted: bool) -> Sql:
     return holds if is_wanted else sql("({}) IS NOT TRUE", holds)
 
 
-def newest_consent(condition: Consent, scope: Scope, columns: str) -> Sql:
-    """The columns of the last record about this purpose until then, as a scalar subquery."""
+def newest_consent(condition: Consent, scope: Scope, columns: Sql) -> Sql:
+    """These columns of the last record about this purpose until then, as a scalar subquery."""
     return sql(
-        f"(SELECT {columns} FROM consent_consentrecord AS record"
+        "(SELECT {} FROM consent_consentrecord AS record"
         " WHERE record.contact_id = {}.id AND record.purpose_id = {} AND record.recorded_at <= {}"
         " ORDER BY record.id DESC LIMIT 1)",
+        columns,
         scope.contact,
         param(condition.purpose, "text"),
         param(scope.seen_until, "timestamptz"),
@@ -153,7 +154,7 @@ def newest_consent(condition: Consent, scope: Scope, columns: str) -> Sql:
 
 
 def _consent(condition: Consent, scope: Scope, is_wanted: bool) -> Sql:
-    """The state answers for everybody who has not changed their mind since; records for the rest."""
+    """The state answers for all who have not changed their mind since; the records for the rest."""
     status = param(condition.status, "text")
     holds = sql(
         "EXISTS (SELECT FROM consent_consentstate AS state"
@@ -162,7 +163,7 @@ def _consent(condition: Consent, scope: Scope, is_wanted: bool) -> Sql:
         scope.contact,
         param(condition.purpose, "text"),
         param(scope.seen_until, "timestamptz"),
-        newest_consent(condition, scope, "record.status"),
+        newest_consent(condition, scope, Sql("record.status")),
         status,
     )
     return holds if is_wanted is condition.is_wanted else sql("NOT {}", holds)
@@ -249,7 +250,7 @@ def _until(sign: str, instant: datetime) -> Sql:
 
 
 def _since(scope: Scope) -> Sql:
-    """What we hear of since counts as well, whatever its own clock says; imported history doesn't."""
+    """What we hear of since counts too, whatever its own clock says; imported history does not."""
     since = scope.since()
     demand = sql(
         "(event.occurred_at >= {} OR event.received_at >= {} AND NOT event.is_backfill)",
