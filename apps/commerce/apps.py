@@ -1,5 +1,19 @@
 from django.apps import AppConfig
 
+from apps.contacts.registry import Panel, register_panel
+from apps.events.registry import Projection, register_projection
+
 
 class CommerceConfig(AppConfig):
     name = "apps.commerce"
+
+    def ready(self) -> None:
+        from apps.commerce import panel, projection  # noqa: PLC0415 -- models are ready only now
+
+        register_projection(Projection("commerce", 40, projection.apply))
+        register_panel(
+            Panel(
+                "commerce", 30, "commerce.view_cart", "admin/commerce/contact_panel.html",
+                panel.read_panel,
+            )
+        )  # fmt: skip

@@ -32,6 +32,9 @@ class Product(TimeStamped):
         return self.name
 
 
+UNORDERED = ~Q(status="ordered")
+
+
 class CartQuerySet(models.QuerySet["Cart"]):
     def open(self) -> Self:
         return self.filter(status=Cart.Status.OPEN)
@@ -57,13 +60,27 @@ class Cart(models.Model):
         "contacts.Contact", models.CASCADE, null=True, blank=True, related_name="carts"
     )
     anonymous_id = models.CharField(max_length=200, blank=True)
+    is_trusted = models.BooleanField(
+        default=False, help_text="Whether only the shop's server has filled it, no browser."
+    )
 
     # How far
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
     currency = models.CharField(max_length=3, blank=True)
+    url = models.CharField(
+        "page", max_length=2000, blank=True, help_text="Where this cart is, if the shop tells."
+    )
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="When the shop last reported a change.")
     checkout_started_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=(
+            "When the shop last told the whole cart, or its order. Changes from before that time "
+            "are contained in it, even if they are reported later."
+        ),
+    )
 
     objects = CartQuerySet.as_manager()
 
@@ -71,20 +88,22 @@ class Cart(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["contact"],
-                condition=Q(status="open", is_keyed_by_shop=False) & ~Q(contact=None),
-                name="cart_one_open_without_key_per_contact",
+                condition=UNORDERED & Q(is_keyed_by_shop=False) & ~Q(contact=None),
+                name="cart_one_without_key_per_contact",
             ),
             models.UniqueConstraint(
                 fields=["anonymous_id"],
-                condition=Q(status="open", is_keyed_by_shop=False, contact=None),
-                name="cart_one_open_without_key_per_browser",
+                condition=UNORDERED & Q(is_keyed_by_shop=False, contact=None),
+                name="cart_one_without_key_per_browser",
             ),
         ]
         indexes = [
             models.Index(fields=["contact", "-changed_at"], name="cart_by_contact"),
             # Read when a visitor identifies and the cart follows.
             models.Index(
-                fields=["anonymous_id"], condition=Q(contact=None), name="cart_by_anonymous"
+                fields=["anonymous_id", "-changed_at"],
+                condition=Q(contact=None),
+                name="cart_by_anonymous",
             ),
         ]
 
@@ -102,7 +121,7 @@ class CartItem(models.Model):
     quantity = models.PositiveIntegerField(default=1)
     url = models.CharField(max_length=1000, blank=True)
     image_url = models.CharField(max_length=1000, blank=True)
-    added_at = models.DateTimeField()
+    added_at = models.DateTimeField(help_text="When it was last put in or listed.")
 
     class Meta:
         constraints = [
@@ -123,14 +142,21 @@ class Order(models.Model):
 
     class Status(models.TextChoices):
         COMPLETED = "completed", "completed"
+        CANCELED = "canceled", "canceled"
         REFUNDED = "refunded", "refunded"
 
+    # Which, and whose
     key = models.CharField("order ID", max_length=200, unique=True)
     contact = models.ForeignKey(
         "contacts.Contact", models.CASCADE, null=True, blank=True, related_name="orders"
     )
     anonymous_id = models.CharField(max_length=200, blank=True)
     cart = models.ForeignKey(Cart, models.SET_NULL, null=True, blank=True, related_name="orders")
+    is_trusted = models.BooleanField(
+        help_text="Whether the shop's server has reported it, not only a browser."
+    )
+
+    # What became of it
     status = models.CharField(max_length=16, choices=Status, default=Status.COMPLETED)
     total = models.DecimalField(max_digits=14, decimal_places=2)
     currency = models.CharField(max_length=3, blank=True)
@@ -139,7 +165,15 @@ class Order(models.Model):
     refunded_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["contact", "-ordered_at"], name="order_by_contact")]
+        indexes = [
+            models.Index(fields=["contact", "-ordered_at"], name="order_by_contact"),
+            # Read when a visitor identifies and the order follows.
+            models.Index(
+                fields=["anonymous_id", "-ordered_at"],
+                condition=Q(contact=None),
+                name="order_by_anonymous",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -25,6 +25,7 @@ LATEST = timedelta(hours=48)
 # The clocks of two machines differ; a withdrawal from one that runs ahead counts already.
 CLOCK_SKEW = timedelta(minutes=1)
 PENDING_EVENTS = "pending_events"
+CART = "cart"
 YES = Verdict(is_allowed=True)
 
 
@@ -74,11 +75,13 @@ def _decide(
     message: Message, answers: list[tuple[str, Mapping[int, Verdict]]], batch: Batch
 ) -> Decision:
     asked = [(name, by_message.get(message.pk, YES)) for name, by_message in answers]
-    refusals = [verdict for _, verdict in asked if not verdict.is_allowed]
+    refusals = [(name, verdict) for name, verdict in asked if not verdict.is_allowed]
+    # An order that ends a conversation empties its cart as well; the order is the better answer.
+    refusals.sort(key=lambda refusal: refusal[0] == CART)
     return Decision(
         message=message,
         answers=[_as_stored(name, verdict) for name, verdict in asked],
-        refusal=refusals[0] if refusals else None,
+        refusal=refusals[0][1] if refusals else None,
         consent_record_id=batch.consent_records.get(message.pk),
     )
 
@@ -199,6 +202,6 @@ CHECKS: list[tuple[str, Callable[[Batch], dict[int, Verdict]]]] = [
     ("suppression", _ask_suppression),
     ("consent", _ask_consent),
     ("template", _ask_text),
-    ("cart", _ask_cart),
+    (CART, _ask_cart),
     ("lateness", _ask_lateness),
 ]
