@@ -1,5 +1,84 @@
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.urls import reverse
+
+from apps.contacts.registry import (
+    Action,
+    Link,
+    Panel,
+    TimelineSource,
+    register_action,
+    register_link,
+    register_panel,
+    register_timeline,
+)
+from apps.core.wording import counted
+
+if TYPE_CHECKING:
+    from apps.contacts.models import Contact
+
+ADD = "consent.add_consentrecord"
+VIEW = "consent.view_consentrecord"
 
 
 class ConsentConfig(AppConfig):
     name = "apps.consent"
+
+    def ready(self) -> None:
+        from apps.consent import services, wording  # noqa: PLC0415 -- models are ready only now
+        from apps.consent.models import ConsentRecord  # noqa: PLC0415 -- models are ready only now
+
+        def unsubscribe(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
+            for contact in contacts:
+                services.unsubscribe(
+                    contact=contact,
+                    method=ConsentRecord.Method.STAFF,
+                    source=f"staff: {by}",
+                    now=now,
+                )
+            return f"{counted(len(contacts), 'contact')} unsubscribed."
+
+        register_timeline(
+            TimelineSource(
+                name="consents",
+                label="Consents",
+                order=30,
+                permission=VIEW,
+                rows=lambda contact: contact.consent_records.select_related("purpose"),
+                at="recorded_at",
+                tell=wording.tell,
+            )
+        )
+        register_panel(
+            Panel("consents", 10, VIEW, "admin/consent/contact_panel.html", wording.read_panel)
+        )
+        register_link(
+            Link(
+                name="record_consent",
+                label="Record a consent",
+                icon="approval",
+                order=10,
+                permission=ADD,
+                url=lambda contact: (
+                    f"{reverse('admin:consent_consentrecord_add')}?contact={contact.pk}"
+                ),
+            )
+        )
+        register_action(
+            Action(
+                name="unsubscribe",
+                label="Unsubscribe",
+                icon="unsubscribe",
+                question=(
+                    "Takes back the consent to marketing mail, as if they had unsubscribed "
+                    "themselves, and keeps their address silent. They leave every workflow."
+                ),
+                permission=ADD,
+                run=unsubscribe,
+                applies=lambda contact: bool(contact.email),
+                is_danger=True,
+            )
+        )

@@ -116,6 +116,11 @@ def is_suppressed(email: str) -> bool:
     return bool(suppressed_among([email]))
 
 
+def find_suppression(email: str) -> Suppression | None:
+    """Return why and since when an address is silent, or None."""
+    return Suppression.objects.filter(email_hash=_email_hash(email)).first()
+
+
 @transaction.atomic
 def unsubscribe(*, contact: Contact, method: str, source: str, now: datetime) -> None:
     """Take back marketing consent and keep the address silent; twice is as good as once."""

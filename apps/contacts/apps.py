@@ -1,5 +1,51 @@
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+from apps.contacts.registry import Action, register_action
+from apps.core.wording import counted
+
+if TYPE_CHECKING:
+    from apps.contacts.models import Contact
 
 
 class ContactsConfig(AppConfig):
     name = "apps.contacts"
+
+    def ready(self) -> None:
+        from apps.contacts import services  # noqa: PLC0415 -- models are ready only now
+
+        def mark(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
+            ids = [contact.pk for contact in contacts]
+            count = services.mark_test(contact_ids=ids, is_test=True, now=now)
+            return f"{counted(count, 'contact')} marked as test contacts."
+
+        def unmark(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
+            ids = [contact.pk for contact in contacts]
+            count = services.mark_test(contact_ids=ids, is_test=False, now=now)
+            return f"{counted(count, 'contact')} count like everybody else again."
+
+        register_action(
+            Action(
+                name="mark_test",
+                label="Mark as test contact",
+                icon="science",
+                question="Test contacts get test mails and are left out of every count.",
+                permission="contacts.change_contact",
+                run=mark,
+                applies=lambda contact: not contact.is_test,
+            )
+        )
+        register_action(
+            Action(
+                name="unmark_test",
+                label="No test contact any more",
+                icon="science_off",
+                question="The contact counts like everybody else again.",
+                permission="contacts.change_contact",
+                run=unmark,
+                applies=lambda contact: contact.is_test,
+            )
+        )

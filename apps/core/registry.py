@@ -1,4 +1,4 @@
-"""What upper floors hang onto the tick, the schedule and the health page.
+"""What upper floors hang onto the tick, the schedule, the health page and the admin's index.
 
 Each app registers in its `AppConfig.ready()`; core itself imports no app.
 """
@@ -43,9 +43,49 @@ class Probe:
     measure: Callable[[datetime], Lag]
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One line of the admin's index: what was found, how it is judged, where to look it up.
+
+    `tone` is neutral, good, warning or danger; `url` is empty where there is no page for it.
+    """
+
+    label: str
+    value: str = ""
+    note: str = ""
+    tone: str = "neutral"
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one app tells on a board of the admin's index, to staff with this permission."""
+
+    name: str
+    board: str
+    order: int
+    permission: str
+    read: Callable[[datetime], list[Finding]]
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """What somebody who has just installed the product does next."""
+
+    name: str
+    order: int
+    title: str
+    text: str
+    url_name: str
+    permission: str
+    is_done: Callable[[], bool]
+
+
 _stages: dict[str, Stage] = {}
 _periodic: dict[str, PeriodicTask] = {}
 _probes: dict[str, Probe] = {}
+_reports: dict[str, Report] = {}
+_first_steps: dict[str, FirstStep] = {}
 
 
 def register_stage(stage: Stage) -> None:
@@ -60,6 +100,14 @@ def register_probe(probe: Probe) -> None:
     _probes[probe.name] = probe
 
 
+def register_report(report: Report) -> None:
+    _reports[report.name] = report
+
+
+def register_first_step(step: FirstStep) -> None:
+    _first_steps[step.name] = step
+
+
 def stages() -> list[Stage]:
     """All stages, in floor order."""
     return sorted(_stages.values(), key=lambda stage: stage.order)
@@ -71,3 +119,12 @@ def periodic_tasks() -> list[PeriodicTask]:
 
 def probes() -> list[Probe]:
     return list(_probes.values())
+
+
+def reports() -> list[Report]:
+    """All reports, in the order of the index page."""
+    return sorted(_reports.values(), key=lambda report: report.order)
+
+
+def first_steps() -> list[FirstStep]:
+    return sorted(_first_steps.values(), key=lambda step: step.order)

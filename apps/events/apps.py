@@ -2,13 +2,19 @@ from datetime import datetime, timedelta
 
 from django.apps import AppConfig
 
+from apps.contacts.registry import TimelineSource, register_timeline
 from apps.core.registry import (
+    Finding,
+    FirstStep,
     Lag,
     PeriodicTask,
     Probe,
+    Report,
     Stage,
+    register_first_step,
     register_periodic_task,
     register_probe,
+    register_report,
     register_stage,
 )
 
@@ -17,7 +23,12 @@ class EventsConfig(AppConfig):
     name = "apps.events"
 
     def ready(self) -> None:
-        from apps.events import pipeline, selectors  # noqa: PLC0415 -- models are ready only now
+        from apps.events import (  # noqa: PLC0415 -- models are ready only now
+            pipeline,
+            selectors,
+            wording,
+        )
+        from apps.events.models import Source  # noqa: PLC0415 -- models are ready only now
 
         def drain(now: datetime) -> int:
             return pipeline.drain(now=now)
@@ -29,4 +40,42 @@ class EventsConfig(AppConfig):
         register_probe(Probe("inbox", "Events waiting", measure))
         register_periodic_task(
             PeriodicTask("Make event partitions", "events.make_partitions", timedelta(days=1))
+        )
+        register_timeline(
+            TimelineSource(
+                name="events",
+                label="Events",
+                order=40,
+                permission="events.view_event",
+                rows=lambda contact: contact.events.select_related("source"),
+                at="occurred_at",
+                tell=wording.tell,
+            )
+        )
+
+        def report(now: datetime) -> list[Finding]:
+            return wording.report_rejected(selectors.count_open_rejected())
+
+        register_report(Report("rejected", "attention", 30, "events.view_rejectedevent", report))
+        register_first_step(
+            FirstStep(
+                name="source",
+                order=10,
+                title="Make a source",
+                text="A source is a website or server that sends events. It comes with two keys.",
+                url_name="admin:events_source_add",
+                permission="events.add_source",
+                is_done=lambda: Source.objects.sending().exists(),
+            )
+        )
+        register_first_step(
+            FirstStep(
+                name="event",
+                order=20,
+                title="Send the first event",
+                text="The page of your source has a snippet for websites and examples for servers.",
+                url_name="admin:events_source_changelist",
+                permission="events.view_source",
+                is_done=selectors.has_events,
+            )
         )

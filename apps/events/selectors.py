@@ -1,13 +1,14 @@
-"""Reads about the inbox."""
+"""Reads about the inbox, and of the log for the pages."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 
+from apps.contacts.models import Identity
 from apps.core.registry import Lag
-from apps.events.models import InboxEvent
+from apps.events.models import Event, InboxEvent, RejectedEvent
 
 _PENDING = """
 WITH person (contact_id, key) AS (
@@ -48,3 +49,38 @@ def inbox_lag(now: datetime) -> Lag:
     found = InboxEvent.objects.aggregate(count=Count("pk"), oldest=Min("received_at"))
     age = now - found["oldest"] if found["oldest"] else timedelta()
     return Lag(due_count=found["count"], oldest_age=max(age, timedelta()))
+
+
+# --- for the pages of the admin -----------------------------------------------------------------
+
+# So far back the index page looks for events that somebody should see to.
+NEWEST_REJECTED = 10_000
+MAX_NAMES = 50
+
+
+def count_open_rejected() -> int:
+    """How many of the newest rejected events nobody has replayed."""
+    newest = RejectedEvent.objects.order_by("-rejected_at").values("pk")[:NEWEST_REJECTED]
+    return RejectedEvent.objects.filter(pk__in=newest, replayed_at=None).count()
+
+
+def has_events() -> bool:
+    """Whether a source has sent anything that arrived, or still waits."""
+    return InboxEvent.objects.exists() or Event.objects.filter(source__is_internal=False).exists()
+
+
+def event_names(contact_id: int) -> list[str]:
+    """What one contact has done, by name."""
+    names = Event.objects.about(contact_id).exclude(name="").values_list("name", flat=True)
+    return list(names.order_by("name").distinct()[:MAX_NAMES])
+
+
+def events_of(name: str) -> QuerySet[Event]:
+    """Events of whoever goes by this name: an address, a user ID or a browser's ID."""
+    term = name.strip()
+    kinds = list(Identity.Kind)
+    known = Identity.objects.filter(kind__in=kinds, value__in={term, term.lower()})
+    contacts = list(known.values_list("contact_id", flat=True).distinct())
+    if contacts:
+        return Event.objects.filter(contact_id__in=contacts)
+    return Event.objects.filter(contact=None, anonymous_id=term)

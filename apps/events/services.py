@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from apps.core.hashing import keyed_hash
 from apps.core.nudge import nudge
@@ -64,6 +64,12 @@ def rotate_secret_key(*, source: Source) -> str:
     source.save(update_fields=["secret_key_hash", "secret_key_hint", "updated_at"])
     forget_keys()
     return secret_key
+
+
+def change_source(*, source: Source) -> None:
+    """Store its name and whether it is on; a switched-off source is refused within seconds."""
+    source.save(update_fields=["name", "is_active", "updated_at"])
+    forget_keys()
 
 
 def find_source(key: str) -> tuple[Source, bool] | None:
@@ -206,24 +212,39 @@ def _give_secret_key(source: Source) -> str:
 def _store(shared: list[Any], good: list[Checked]) -> None:
     if not good:
         return
-    with connection.cursor() as cursor:
-        if len(good) == 1:
-            one = good[0]
-            cursor.execute(
-                _STORE_ONE, [*shared, one.message_id, one.person_keys, one.shard, one.payload]
-            )
-        else:
-            cursor.execute(
-                _STORE,
-                [
-                    *shared,
-                    [one.message_id for one in good],
-                    [_array_text(one.person_keys) for one in good],
-                    [one.shard for one in good],
-                    [one.payload for one in good],
-                ],
-            )
+    if len(good) == 1:
+        one = good[0]
+        _insert(_STORE_ONE, [*shared, one.message_id, one.person_keys, one.shard, one.payload])
+    else:
+        columns = [
+            [one.message_id for one in good],
+            [_array_text(one.person_keys) for one in good],
+            [one.shard for one in good],
+            [one.payload for one in good],
+        ]
+        _insert(_STORE, [*shared, *columns])
     transaction.on_commit(nudge, robust=True)
+
+
+def _insert(sql: str, parameters: list[Any]) -> None:
+    """Run it; on a connection that has died since its last use, once more on a new one.
+
+    Asking before whether the connection lives would cost a fifth of the request. What is stored
+    twice by this has the same message ID and takes effect once.
+    """
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        _execute(sql, parameters)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        _execute(sql, parameters)
+
+
+def _execute(sql: str, parameters: list[Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
 
 
 def _array_text(keys: list[str]) -> str:

@@ -2,7 +2,16 @@ from datetime import datetime
 
 from django.apps import AppConfig
 
-from apps.core.registry import Lag, Probe, Stage, register_probe, register_stage
+from apps.contacts.registry import TimelineSource, register_timeline
+from apps.core.registry import (
+    Lag,
+    Probe,
+    Report,
+    Stage,
+    register_probe,
+    register_report,
+    register_stage,
+)
 from apps.events.registry import Projection, register_projection
 
 
@@ -15,6 +24,7 @@ class MessagingConfig(AppConfig):
             projection,
             receivers,
             selectors,
+            wording,
         )
 
         def send(now: datetime) -> int:
@@ -27,3 +37,22 @@ class MessagingConfig(AppConfig):
         register_projection(Projection("messaging", 80, projection.apply))
         register_stage(Stage("messaging", 80, send))
         register_probe(Probe("outbox", "Mails waiting", measure))
+        register_report(
+            Report(
+                "attention", "attention", 10, "messaging.view_message", selectors.report_attention
+            )
+        )
+        register_report(Report("day", "day", 20, "messaging.view_message", selectors.report_day))
+        register_timeline(
+            TimelineSource(
+                name="mails",
+                label="Mails",
+                order=20,
+                permission="messaging.view_message",
+                rows=lambda contact: contact.messages.select_related(
+                    "content", "template_version__template"
+                ).defer("context", "gate", "content__html", "content__text"),
+                at="queued_at",
+                tell=wording.tell,
+            )
+        )

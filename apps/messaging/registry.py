@@ -1,4 +1,4 @@
-"""Checks that the floors above add to the gate."""
+"""Checks that the floors above add to the gate, and the words for their reasons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,17 @@ class GateCheck:
     ask: "Callable[[list[Message], datetime], dict[int, Verdict]]"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Who asked for a message, as its page tells it."""
+
+    label: str
+    url: str
+
+
 _checks: dict[str, GateCheck] = {}
+_words: dict[str, str] = {}
+_origins: "dict[str, Callable[[Message], Origin | None]]" = {}
 
 
 def register_check(check: GateCheck) -> None:
@@ -40,3 +50,23 @@ def register_check(check: GateCheck) -> None:
 
 def checks() -> list[GateCheck]:
     return sorted(_checks.values(), key=lambda check: check.order)
+
+
+def register_words(words: dict[str, str]) -> None:
+    """Say in words what reasons mean, and what a check asks for (as `check:<name>`)."""
+    _words.update(words)
+
+
+def words() -> dict[str, str]:
+    return _words
+
+
+def register_origin(origin_type: str, find: "Callable[[Message], Origin | None]") -> None:
+    """Say who asked for the messages of this origin type."""
+    _origins[origin_type] = find
+
+
+def find_origin(message: "Message") -> Origin | None:
+    """Who asked for this message; None where nobody says or it is gone."""
+    find = _origins.get(message.origin_type)
+    return find(message) if find else None

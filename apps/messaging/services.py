@@ -1,7 +1,7 @@
 """What can be done with texts and messages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Max, Q
+from django.db.models.functions import Coalesce
 
 from apps.consent import services as consent
 from apps.consent.models import ConsentRecord, Purpose, Suppression
@@ -196,6 +197,28 @@ def settle_complained(*, public_id: UUID, detail: str, now: datetime) -> int:
         consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
         _suppress(public_id, Suppression.Reason.COMPLAINED, now)
     return count
+
+
+def settle_in_doubt(*, ids: Collection[int], was_sent: bool, by: str, now: datetime) -> int:
+    """Staff has found out whether these mails went out; return how many were still in doubt.
+
+    None of them is sent again: what did not go out has failed, with a reason that says who knew.
+    """
+    doubtful = Message.objects.filter(pk__in=ids, status=Message.Status.IN_DOUBT)
+    if was_sent:
+        return doubtful.update(
+            status=Message.Status.SENT,
+            reason="settled_as_sent",
+            reason_values={"by": by},
+            sent_at=Coalesce("sent_at", "gated_at"),
+            closed_at=now,
+        )
+    return doubtful.update(
+        status=Message.Status.FAILED,
+        reason="settled_as_not_sent",
+        reason_values={"by": by},
+        closed_at=now,
+    )
 
 
 def _settle_refused(public_id: UUID, status: Message.Status, detail: str, now: datetime) -> int:

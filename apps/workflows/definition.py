@@ -163,7 +163,7 @@ def parse(data: dict[str, Any]) -> Definition:
     """Check plain data and return the typed tree, or raise DefinitionError."""
     if not isinstance(data, dict):
         raise DefinitionError("", "Write a mapping that starts with “key:” and “name:”.")
-    _only(data, "", _TOP)
+    _only(data, "", KEYS)
     exit_source = data.get("exit_when")
     return Definition(
         key=_name(data, "key", ""),
@@ -181,7 +181,8 @@ def parse(data: dict[str, Any]) -> Definition:
 
 # --- the head -----------------------------------------------------------------------------------
 
-_TOP = (
+# In the order in which people write them.
+KEYS = (
     "key",
     "name",
     "description",
@@ -323,16 +324,16 @@ class _Steps:
         return [self.read_one(step, f"{path}[{i}]", depth) for i, step in enumerate(data)]
 
     def read_one(self, data: Any, path: str, depth: int) -> Step:
-        verbs = [verb for verb in _VERBS if isinstance(data, dict) and verb in data]
+        verbs = [verb for verb in VERBS if isinstance(data, dict) and verb in data]
         if len(verbs) != 1:
             shown = ", ".join(map(str, data)) if isinstance(data, dict) else str(data)
             raise DefinitionError(
-                path, f"“{shown[:80]}” is not a step; start it with one of {', '.join(_VERBS)}."
+                path, f"“{shown[:80]}” is not a step; start it with one of {', '.join(VERBS)}."
             )
         self.count += 1
         if self.count > MAX_STEPS:
             raise DefinitionError(path, f"a workflow may have {MAX_STEPS} steps at most.")
-        reader, allowed = _VERBS[verbs[0]]
+        reader, allowed = VERBS[verbs[0]]
         _only(data, path, ("id", *allowed))
         return reader(self, data, path, depth)
 
@@ -413,7 +414,7 @@ def _explicit_ids(steps: Any, *, depth: int) -> Iterator[str]:
 
 
 _Reader = Callable[[_Steps, dict[str, Any], str, int], Step]
-_VERBS: dict[str, tuple[_Reader, tuple[str, ...]]] = {
+VERBS: dict[str, tuple[_Reader, tuple[str, ...]]] = {
     "wait": (_Steps.wait, ("wait", "restart_on_trigger")),
     "wait_until": (_Steps.wait_until, ("wait_until", "at_most", "then", "else")),
     "send": (_Steps.send, ("send",)),

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import yaml
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from apps.contacts.models import Contact
 from apps.core.registry import Lag
@@ -14,6 +15,8 @@ from apps.messaging.models import Message
 from apps.segments.conditions import describe
 from apps.workflows import plan as plans
 from apps.workflows.definition import (
+    KEYS,
+    VERBS,
     Definition,
     EventFilter,
     Exit,
@@ -25,7 +28,14 @@ from apps.workflows.definition import (
     in_words,
     parse,
 )
-from apps.workflows.models import Enrollment, EntryRefusal, StepLog, Workflow, WorkflowVersion
+from apps.workflows.models import (
+    Enrollment,
+    EnrollmentQuerySet,
+    EntryRefusal,
+    StepLog,
+    Workflow,
+    WorkflowVersion,
+)
 
 
 @dataclass(frozen=True)
@@ -77,20 +87,52 @@ def step_counts(workflow: Workflow) -> dict[str, int]:
     return dict(counts)
 
 
+def enrollments_at(workflow: Workflow, step_id: str) -> EnrollmentQuerySet:
+    """Who is at a step now, over all versions."""
+    rows = workflow.enrollments.live().order_by().values_list("version_id", "pc").distinct()
+    places = list(rows)
+    loaded = plans.load({version_id for version_id, _ in places})
+    here = Q(pk=None)
+    for version_id, pc in places:
+        if loaded[version_id].at(pc)["id"] == step_id:
+            here |= Q(version=version_id, pc=pc)
+    return workflow.enrollments.live().filter(here)
+
+
 def get_tree(version: WorkflowVersion) -> Tree:
     """The version as people read it, with how many of its workflow are at each step."""
-    tree = parse(version.definition)
-    counts = step_counts(version.workflow)
+    return _tree(parse(version.definition), step_counts(version.workflow))
+
+
+def get_outline(definition: Definition) -> Tree:
+    """A definition that is not installed, as people read it."""
+    return _tree(definition, {})
+
+
+def _tree(definition: Definition, counts: dict[str, int]) -> Tree:
     return Tree(
-        triggers=[_event(trigger) for trigger in tree.triggers],
-        rules=list(_rules(tree)),
-        nodes=_nodes(tree.steps, counts),
+        triggers=[_event(trigger) for trigger in definition.triggers],
+        rules=list(_rules(definition)),
+        nodes=_nodes(definition.steps, counts),
     )
 
 
 def get_yaml(version: WorkflowVersion) -> str:
-    """The definition as text, to read and to edit."""
-    return yaml.safe_dump(version.definition, sort_keys=False, allow_unicode=True, width=90)
+    """The definition as text, to read and to edit, in the order in which people write it."""
+    data = dict(version.definition)
+    data["steps"] = [_in_order(step) for step in data["steps"]]
+    ordered = {name: data[name] for name in KEYS if name in data}
+    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=90)
+
+
+def _in_order(step: dict[str, Any]) -> dict[str, Any]:
+    """The database keeps no order: first the name, then what the step does, its ways last."""
+    verb = next(name for name in VERBS if name in step)
+    ways = [name for name in ("then", "else") if name in step]
+    rest = [name for name in step if name not in ("id", verb, *ways)]
+    named = ["id"] if "id" in step else []
+    ordered: dict[str, Any] = {name: step[name] for name in (*named, verb, *rest)}
+    return ordered | {name: [_in_order(one) for one in step[name]] for name in ways}
 
 
 def _rules(tree: Definition) -> Iterator[str]:

@@ -1,0 +1,208 @@
+"""People: the list, the page with all that is known, and what staff may do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from apps.contacts import registry, selectors, services
+from apps.contacts.models import Contact, Identity
+from apps.contacts.registry import Action
+from apps.contacts.selectors import BadPosition, Position, Timeline
+from apps.core.backoffice import PageAdmin, Question, has_perm
+
+MAX_IDENTITIES = 20
+
+AdminAction = Callable[..., Any]
+
+
+class ContactForm(forms.ModelForm):
+    """What staff may enter; an address or user ID that leads to somebody else is refused."""
+
+    class Meta:
+        model = Contact
+        fields = [
+            "first_name", "last_name", "email", "external_id", "phone",
+            "country", "locale", "time_zone", "attributes", "is_test",
+        ]  # fmt: skip
+
+    def clean_email(self) -> str | None:
+        email = self.cleaned_data["email"]
+        if not email:
+            return None
+        normalized = services.normalize_email(email)
+        if normalized is None:
+            raise forms.ValidationError("This is not an e-mail address.")
+        return normalized
+
+    def clean_country(self) -> str:
+        return str(self.cleaned_data["country"]).upper()
+
+    def clean(self) -> dict[str, Any] | None:
+        data = super().clean() or {}
+        names = (("email", Identity.Kind.EMAIL), ("external_id", Identity.Kind.USER_ID))
+        for field, kind in names:
+            named = Identity.objects.filter(kind=kind, value=data.get(field) or "")
+            if named.exclude(contact=self.instance.pk).exists():
+                self.add_error(field, "Another contact is already known by this.")
+        return data
+
+
+@admin.register(Contact)
+class ContactAdmin(PageAdmin):
+    """One identified person."""
+
+    form = ContactForm
+    list_display = ["name_or_id", "address", "external_id", "country", "created_at", "test"]
+    list_display_links = ["name_or_id", "address"]
+    list_filter = ["is_test"]
+    sortable_by = ["address", "external_id"]
+    search_fields = ["email"]
+    search_help_text = "Name, e-mail address or user ID"
+    ordering = ["-id"]
+    change_form_template = "admin/contacts/contact_page.html"
+    empty_text = (
+        "People appear here as soon as a source tells who they are: with the first identify call, "
+        "or at the checkout."
+    )
+    fieldsets = [
+        ("Who", {"fields": ["first_name", "last_name", "email", "external_id", "phone"]}),
+        ("Where", {"fields": ["country", "locale", "time_zone"]}),
+        ("What else is known", {"fields": ["attributes", "is_test"]}),
+    ]
+
+    @admin.display(description="name")
+    def name_or_id(self, contact: Contact) -> str:
+        return str(contact)
+
+    @admin.display(description="e-mail", ordering="email")
+    def address(self, contact: Contact) -> str:
+        return contact.email or "–"
+
+    @admin.display(description="")
+    def test(self, contact: Contact) -> str:
+        return "test contact" if contact.is_test else ""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the beginning of a name or address, or by any ID that events use."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        named = Identity.objects.filter(kind__in=Identity.Kind, value__in={term, term.lower()})
+        found = (
+            Q(pk__in=named.values("contact_id"))
+            | Q(email__startswith=term.lower())
+            | Q(external_id=term)
+        )
+        for word in term.split():
+            found |= Q(first_name__istartswith=word) | Q(last_name__istartswith=word)
+        return queryset.filter(found), False
+
+    # --- the page -------------------------------------------------------------------------------
+
+    def read_page(self, request: HttpRequest, row: Contact) -> dict[str, Any]:
+        contact, now = row, timezone.now()
+        return {
+            "contact": contact,
+            "identities": contact.identities.order_by("kind", "-linked_at")[:MAX_IDENTITIES],
+            "panels": [
+                (panel.template, panel.read(contact, now))
+                for panel in registry.panels()
+                if has_perm(request, panel.permission)
+            ],
+            "actions_of_contact": [
+                action for action in _allowed(request) if action.applies(contact)
+            ],
+            "links_of_contact": [
+                (link, link.url(contact))
+                for link in registry.links()
+                if has_perm(request, link.permission)
+            ],
+            "timeline": _read_timeline(request, contact),
+            "timeline_sources": [
+                source
+                for source in registry.timeline_sources()
+                if has_perm(request, source.permission)
+            ],
+            "timeline_only": request.GET.get("only", ""),
+        }
+
+    def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
+        services.save_contact(contact=obj, now=timezone.now())
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Consents are proof; whoever is to be forgotten is erased as a whole."""
+        return False
+
+    # --- actions, on the page and on the list ---------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.act_view)
+        own = path("<path:object_id>/do/<slug:name>/", view, name="contacts_contact_act")
+        return [own, *super().get_urls()]
+
+    def act_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """One of the registered actions, on one contact."""
+        action = registry.actions().get(name)
+        if action is None:
+            raise Http404
+        if not has_perm(request, action.permission):
+            raise PermissionDenied
+        contact = self.view_object(request, object_id)
+        return self.carry_out(
+            request,
+            contact,
+            question=_question(action, str(contact)),
+            act=lambda: action.run([contact], timezone.now(), request.user.get_username()),
+        )
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        for action in _allowed(request):
+            actions[action.name] = (_on_list(action), action.name, f"{action.label}…")
+        return actions
+
+
+def _allowed(request: HttpRequest) -> list[Action]:
+    return [
+        action for action in registry.actions().values() if has_perm(request, action.permission)
+    ]
+
+
+def _question(action: Action, whom: str) -> Question:
+    return Question(f"{action.label}: {whom}?", action.question, action.label, action.is_danger)
+
+
+def _on_list(action: Action) -> AdminAction:
+    def act(
+        model_admin: ContactAdmin, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        return model_admin.carry_out_selected(
+            request,
+            queryset,
+            question=_question(action, "the selected contacts"),
+            act=lambda: action.run(list(queryset), timezone.now(), request.user.get_username()),
+        )
+
+    return act
+
+
+def _read_timeline(request: HttpRequest, contact: Contact) -> Timeline:
+    try:
+        before = Position.read(request.GET["before"]) if "before" in request.GET else None
+    except BadPosition as problem:
+        raise Http404 from problem
+    return selectors.get_timeline(
+        contact,
+        before=before,
+        only=request.GET.get("only", ""),
+        may=lambda permission: has_perm(request, permission),
+    )

@@ -1,0 +1,120 @@
+"""What the floors above add to a contact's page: its timeline, its panels, its actions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+
+if TYPE_CHECKING:
+    from apps.contacts.models import Contact
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened, in plain words; `values` are shown on demand."""
+
+    title: str
+    note: str = ""
+    icon: str = "circle"
+    tone: str = "neutral"
+    url: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TimelineSource:
+    """A table that the timeline reads.
+
+    `rows` selects what belongs to one contact, `at` names the column that orders it, and `tell`
+    puts a page of rows into words, each in its place.
+    """
+
+    name: str
+    label: str
+    order: int
+    permission: str
+    rows: "Callable[[Contact], QuerySet[Any]]"
+    at: str
+    tell: Callable[[Sequence[Any]], list[Entry]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A card beside the timeline: a template and what it shows."""
+
+    name: str
+    order: int
+    permission: str
+    template: str
+    read: "Callable[[Contact, datetime], dict[str, Any]]"
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that staff may do with contacts, on the list and on the page.
+
+    `question` is asked before; `run` gets the contacts, the time and who of staff does it, and says
+    what it did and to how many.
+    """
+
+    name: str
+    label: str
+    icon: str
+    question: str
+    permission: str
+    run: "Callable[[Sequence[Contact], datetime, str], str]"
+    applies: "Callable[[Contact], bool]" = lambda contact: True
+    is_danger: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way from a contact's page to a page of an upper floor."""
+
+    name: str
+    label: str
+    icon: str
+    order: int
+    permission: str
+    url: "Callable[[Contact], str]"
+
+
+_sources: dict[str, TimelineSource] = {}
+_panels: dict[str, Panel] = {}
+_actions: dict[str, Action] = {}
+_links: dict[str, Link] = {}
+
+
+def register_timeline(source: TimelineSource) -> None:
+    _sources[source.name] = source
+
+
+def register_panel(panel: Panel) -> None:
+    _panels[panel.name] = panel
+
+
+def register_action(action: Action) -> None:
+    _actions[action.name] = action
+
+
+def register_link(link: Link) -> None:
+    _links[link.name] = link
+
+
+def timeline_sources() -> list[TimelineSource]:
+    """All sources, in the order that settles which of two at the same time stands first."""
+    return sorted(_sources.values(), key=lambda source: source.order)
+
+
+def panels() -> list[Panel]:
+    return sorted(_panels.values(), key=lambda panel: panel.order)
+
+
+def actions() -> dict[str, Action]:
+    return dict(_actions)
+
+
+def links() -> list[Link]:
+    return sorted(_links.values(), key=lambda link: link.order)

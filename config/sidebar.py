@@ -1,0 +1,82 @@
+"""The menu of the admin, in the order of a marketer's work; each sees what they may see."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+# Group, then: what it is called, its icon, its model.
+MENU = [
+    ("", [("Overview", "home", "")]),
+    ("People", [("Contacts", "person", "contacts.contact")]),
+    (
+        "Mail",
+        [
+            ("Outbox", "outbox", "messaging.message"),
+            ("Templates", "edit_note", "messaging.template"),
+        ],
+    ),
+    (
+        "Workflows",
+        [
+            ("Workflows", "account_tree", "workflows.workflow"),
+            ("People in workflows", "directions_walk", "workflows.enrollment"),
+        ],
+    ),
+    (
+        "Shop",
+        [
+            ("Carts", "shopping_cart", "commerce.cart"),
+            ("Orders", "receipt_long", "commerce.order"),
+            ("Products", "sell", "commerce.product"),
+        ],
+    ),
+    ("Audience", [("Segments", "groups", "segments.segment")]),
+    (
+        "Consent",
+        [
+            ("Consent records", "verified_user", "consent.consentrecord"),
+            ("Suppressions", "do_not_disturb_on", "consent.suppression"),
+            ("Purposes", "rule", "consent.purpose"),
+        ],
+    ),
+    (
+        "Data",
+        [
+            ("Sources", "sensors", "events.source"),
+            ("Events", "bolt", "events.event"),
+            ("Rejected events", "report", "events.rejectedevent"),
+        ],
+    ),
+    (
+        "Settings",
+        [
+            ("Staff", "badge", "accounts.user"),
+            ("Roles", "admin_panel_settings", "auth.group"),
+            ("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
+            ("Intervals", "timer", "django_celery_beat.intervalschedule"),
+        ],
+    ),
+]
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups of the menu with what this member of staff may open."""
+    groups = []
+    for title, entries in MENU:
+        items = [_item(*entry) for entry in entries if _may_open(request, entry[2])]
+        if items:
+            groups.append({"title": title, "separator": False, "items": items})
+    return groups
+
+
+def _item(title: str, icon: str, model: str) -> dict[str, Any]:
+    name = f"{model.replace('.', '_')}_changelist" if model else "index"
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}")}
+
+
+def _may_open(request: HttpRequest, model: str) -> bool:
+    if not model:
+        return True
+    app, _, name = model.partition(".")
+    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
