@@ -5,7 +5,7 @@ question for unprocessed events comes first: whatever the later checks read is t
 as every event acknowledged before it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,11 +64,16 @@ class Decision:
 def judge(batch: Batch) -> list[Decision]:
     """Ask every check about every message. Call inside the transaction that acts on the answers."""
     batch.load()
-    answers: list[tuple[str, Mapping[int, Verdict]]]
-    answers = [(name, ask(batch)) for name, ask in CHECKS]
-    for check in registry.checks():
-        answers.append((check.name, check.ask(list(batch.messages), batch.now)))
+    answers = [
+        *_ask(WHO, batch),
+        *((check.name, check.ask(list(batch.messages), batch.now)) for check in registry.checks()),
+        *_ask(WHAT, batch),
+    ]
     return [_decide(message, answers, batch) for message in batch.messages]
+
+
+def _ask(checks: "list[Check]", batch: Batch) -> Iterator[tuple[str, Mapping[int, Verdict]]]:
+    return ((name, ask(batch)) for name, ask in checks)
 
 
 def _decide(
@@ -196,11 +201,17 @@ def _judge_lateness(message: Message, now: datetime) -> Verdict:
     return Verdict(is_allowed=not is_late, reason="too_late" if is_late else "", values=values)
 
 
-CHECKS: list[tuple[str, Callable[[Batch], dict[int, Verdict]]]] = [
+Check = tuple[str, Callable[[Batch], dict[int, Verdict]]]
+
+# The first "no" is the reason that is told: so whether we may write to this person at all comes
+# first, then what the floors above say (they have ordered, …), then whether the mail is any good.
+WHO: list[Check] = [
     (PENDING_EVENTS, _ask_pending),
     ("address", _ask_address),
     ("suppression", _ask_suppression),
     ("consent", _ask_consent),
+]
+WHAT: list[Check] = [
     ("template", _ask_text),
     (CART, _ask_cart),
     ("lateness", _ask_lateness),

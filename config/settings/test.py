@@ -11,3 +11,5 @@ HASH_KEY = "only-for-tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CELERY_BROKER_URL = "memory://"
+# The live server's threads keep no connection that would outlive the database.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405

@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.demo.services import SOURCE_NAME
 from apps.events import services as events
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGES = [
     "/demo/",

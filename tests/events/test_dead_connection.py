@@ -9,7 +9,7 @@ from apps.events.models import InboxEvent
 from tests.factories.events import SourceFactory
 from tests.instants import NOON
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def end_connection() -> None:

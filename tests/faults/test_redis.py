@@ -17,7 +17,7 @@ from apps.events.models import Event, InboxEvent
 from config.postgres import free_port
 from tests.factories.events import SourceFactory
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Redis:

@@ -17,7 +17,7 @@ from apps.events.models import Event, InboxEvent
 from apps.messaging.models import Message
 from apps.workflows import services as workflows
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 RECIPE = "cart-recovery-demo"
 PATIENCE = 10.0

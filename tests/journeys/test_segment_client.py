@@ -16,7 +16,7 @@ from apps.events.models import Event, InboxEvent
 from apps.workflows import services as workflows
 from tests.journeys.shop import CUP, fates
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CONSENT = {"consent": {"categoryPreferences": {"tracking": True, "email_marketing": True}}}
 

@@ -40,7 +40,7 @@ def in_thread(work):
     return answers[0]
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_two_workers_claim_different_rows():
     everyone = {row.pk for row in waiting(4)}
 
@@ -57,7 +57,7 @@ def test_two_workers_claim_different_rows():
     assert theirs == everyone - mine
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_two_workers_send_each_mail_once():
     waiting(60)
     done = []
@@ -87,7 +87,7 @@ def advance_and_die():
         raise Death
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_death_before_the_commit_changes_nothing_and_after_it_repeats_nothing():
     waiting(3)
 
@@ -100,7 +100,7 @@ def test_death_before_the_commit_changes_nothing_and_after_it_repeats_nothing():
     assert Message.objects.count() == 3
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_an_event_and_the_end_of_the_wait_at_once_take_one_way():
     step = {"wait_until": {"event": "A"}, "at_most": "1 hour", "then": [{"send": "a"}]}
     WorkflowVersionFactory(definition=make_definition(steps=[step, {"send": "b"}]))
@@ -118,7 +118,7 @@ def test_an_event_and_the_end_of_the_wait_at_once_take_one_way():
     assert Message.objects.count() == 2
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_two_batches_let_the_same_contact_in_once_and_the_second_restarts():
     quiet = {"wait": "1 hour", "restart_on_trigger": True}
     WorkflowVersionFactory(definition=make_definition(steps=[quiet]))

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('consent', '0002_purposes'),
+        ('consent', '0001_initial'),
         ('contacts', '0001_initial'),
     ]
 
