@@ -3,6 +3,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.urls import reverse
 
 from apps.contacts.registry import (
@@ -28,7 +29,11 @@ class ConsentConfig(AppConfig):
     name = "apps.consent"
 
     def ready(self) -> None:
-        from apps.consent import services, wording  # noqa: PLC0415 -- models are ready only now
+        from apps.consent import (  # noqa: PLC0415 -- models are ready only now
+            purposes,
+            services,
+            wording,
+        )
         from apps.consent.models import ConsentRecord  # noqa: PLC0415 -- models are ready only now
 
         def unsubscribe(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
@@ -41,6 +46,7 @@ class ConsentConfig(AppConfig):
                 )
             return f"{counted(len(contacts), 'contact')} unsubscribed."
 
+        post_migrate.connect(purposes.install, sender=self, dispatch_uid="consent.purposes")
         register_timeline(
             TimelineSource(
                 name="consents",

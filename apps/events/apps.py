@@ -1,6 +1,7 @@
 from datetime import datetime, timedelta
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 from apps.contacts.registry import TimelineSource, register_timeline
 from apps.core.registry import (
@@ -24,6 +25,7 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.events import (  # noqa: PLC0415 -- models are ready only now
+            lanes,
             pipeline,
             selectors,
             wording,
@@ -36,6 +38,7 @@ class EventsConfig(AppConfig):
         def measure(now: datetime) -> Lag:
             return selectors.inbox_lag(now)
 
+        post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
         register_stage(Stage("events", 30, drain))
         register_probe(Probe("inbox", "Events waiting", measure))
         register_periodic_task(
