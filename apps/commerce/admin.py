@@ -94,7 +94,7 @@ class OrderAdmin(ReadOnlyAdmin):
     fieldsets = [
         ("Whose", {"fields": ["contact", "anonymous_id", "key", "cart"]}),
         ("What", {"fields": ["status", "total", "currency", "items"]}),
-        ("When", {"fields": ["ordered_at", "changed_at", "refunded_at"]}),
+        ("When", {"fields": ["ordered_at", "refunded_at"]}),
         ("How it is known", {"fields": ["is_trusted"]}),
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
@@ -13,6 +13,7 @@ from apps.consent import services
 from apps.consent.models import ConsentRecord, ConsentState, Purpose, Suppression
 from apps.contacts.services import normalize_email
 from apps.core.backoffice import ReadOnlyAdmin, StaffAdmin, has_perm
+from apps.core.pages import object_url
 
 
 class ConsentForm(forms.ModelForm):
@@ -95,6 +96,12 @@ class ConsentRecordAdmin(ReadOnlyAdmin):
         services.record_consents(statements=[statement], now=timezone.now())
         state = ConsentState.objects.get(contact=obj.contact_id, purpose=obj.purpose_id)
         obj.pk = state.record_id
+
+    def response_post_save_add(
+        self, request: HttpRequest, obj: ConsentRecord
+    ) -> HttpResponseRedirect:
+        """Back to the person, whose page shows what holds now."""
+        return HttpResponseRedirect(object_url(obj.contact))
 
 
 @admin.register(Purpose)

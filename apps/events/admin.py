@@ -132,6 +132,9 @@ class EventAdmin(ReadOnlyAdmin):
         ("When", {"fields": ["occurred_at", "received_at", "sent_at", "original_at"]}),
     ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("context")
+
     @admin.display(description="what happened")
     def what(self, event: Event) -> str:
         return wording.headline(event)
@@ -193,6 +196,9 @@ class RejectedEventAdmin(ReadOnlyAdmin):
         ("Since then", {"fields": ["replayed_at"]}),
     ]
     readonly_fields = ["why"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("payload")
 
     @admin.display(description="why")
     def why(self, rejected: RejectedEvent) -> str:

@@ -60,8 +60,8 @@ MAX_NAMES = 50
 
 def count_open_rejected() -> int:
     """How many of the newest rejected events nobody has replayed."""
-    newest = RejectedEvent.objects.order_by("-rejected_at").values("pk")[:NEWEST_REJECTED]
-    return RejectedEvent.objects.filter(pk__in=newest, replayed_at=None).count()
+    newest = RejectedEvent.objects.order_by("-rejected_at")[:NEWEST_REJECTED]
+    return list(newest.values_list("replayed_at", flat=True)).count(None)
 
 
 def has_events() -> bool:

@@ -9,40 +9,46 @@ from apps.messaging.models import Message
 
 Status = Message.Status
 
-REASONS = {
-    # The gate
-    "pending_events": "an event of this person was not worked in yet",
-    "no_address": "there is no e-mail address",
-    "invalid_address": "the e-mail address can't be right",
-    "suppressed": "the address is kept silent",
-    "no_consent": "there is no consent to this kind of mail",
-    "consent_withdrawn": "the consent was taken back",
-    "no_consent_record": "no record proves the consent",
-    "nothing_available": "nothing in the cart can be bought any more",
-    "too_late": "it waited too long to make sense",
-    # The text
-    "no_published_template": "the template has no published text",
-    "template_syntax": "the template has a mistake in its Liquid",
-    "undefined_variable": "the template shows a variable that has no value here",
-    "template_limit": "the template asks for too much",
-    "template_values": "a value in the template is of the wrong kind",
-    "template_styles": "the styles of the template can't be read",
-    # The hand-over
-    "unreachable": "the mail server can't be reached; it is tried again",
-    "refused": "the mail server refused for now; it is tried again",
-    "throttled": "the mail server asks to slow down; it is tried again",
-    "rejected": "the mail server rejected it",
-    "refused_too_often": "the mail server refused too often",
-    "outcome_unknown": "the mail server's answer got lost, so it may have gone out",
-    "worker_lost": "the worker died while sending, so it may have gone out",
-    "claim_lost": "a worker died before sending; it is tried again",
-    "poison": "three workers died of it",
-    "settled_as_sent": "staff found out that it went out",
-    "settled_as_not_sent": "staff found out that it did not go out",
-    # What providers tell
-    "bounced": "the address does not exist",
-    "complained": "the recipient called it spam",
+# What each reason means, by the state in which a mail bears it.
+BY_STATUS = {
+    Status.SKIPPED: {
+        "no_address": "there is no e-mail address",
+        "invalid_address": "the e-mail address can't be right",
+        "suppressed": "the address is kept silent",
+        "no_consent": "there is no consent to this kind of mail",
+        "consent_withdrawn": "the consent was taken back",
+        "no_consent_record": "no record proves the consent",
+        "nothing_available": "nothing in the cart can be bought any more",
+        "too_late": "it waited too long to make sense",
+        "no_published_template": "the template has no published text",
+        "template_syntax": "the template has a mistake in its Liquid",
+        "undefined_variable": "the template shows a variable that has no value here",
+        "template_limit": "the template asks for too much",
+        "template_values": "a value in the template is of the wrong kind",
+        "template_styles": "the styles of the template can't be read",
+    },
+    Status.QUEUED: {
+        "pending_events": "an event of this person was not worked in yet",
+        "unreachable": "the mail server can't be reached; it is tried again",
+        "refused": "the mail server refused for now; it is tried again",
+        "throttled": "the mail server asks to slow down; it is tried again",
+        "claim_lost": "a worker died before sending; it is tried again",
+    },
+    Status.FAILED: {
+        "rejected": "the mail server rejected it",
+        "refused_too_often": "the mail server refused too often",
+        "poison": "three workers died of it",
+        "settled_as_not_sent": "staff found out that it did not go out",
+    },
+    Status.IN_DOUBT: {
+        "outcome_unknown": "the mail server's answer got lost, so it may have gone out",
+        "worker_lost": "the worker died while sending, so it may have gone out",
+    },
+    Status.SENT: {"settled_as_sent": "staff found out that it went out"},
+    Status.BOUNCED: {"bounced": "the address does not exist"},
+    Status.COMPLAINED: {"complained": "the recipient called it spam"},
 }
+REASONS = {reason: words for group in BY_STATUS.values() for reason, words in group.items()}
 TONES = {
     Status.SENT: "good",
     Status.DELIVERED: "good",
@@ -87,6 +93,11 @@ def reason_in_words(reason: str) -> str:
     """Why a mail was skipped, failed or is held back."""
     known = {**REASONS, **registry.words()}
     return known.get(reason) or reason.replace("_", " ")
+
+
+def status_with(reason: str) -> Status | None:
+    """The state in which a mail bears a reason, as far as it is one of this floor's."""
+    return next((status for status, reasons in BY_STATUS.items() if reason in reasons), None)
 
 
 def check_in_words(name: str) -> str:

@@ -76,10 +76,8 @@ def get_lag(now: datetime) -> Lag:
 
 def step_counts(workflow: Workflow) -> dict[str, int]:
     """How many are at each step now, over all versions."""
-    rows = (
-        workflow.enrollments.live().order_by().values_list("version_id", "pc").annotate(Count("pk"))
-    )
-    counted = list(rows)
+    rows = _inside(workflow).order_by().values_list("version_id", "pc")
+    counted = list(rows.annotate(count=Count("*")))
     loaded = plans.load({version_id for version_id, _, _ in counted})
     counts: Counter[str] = Counter()
     for version_id, pc, count in counted:
@@ -89,14 +87,18 @@ def step_counts(workflow: Workflow) -> dict[str, int]:
 
 def enrollments_at(workflow: Workflow, step_id: str) -> EnrollmentQuerySet:
     """Who is at a step now, over all versions."""
-    rows = workflow.enrollments.live().order_by().values_list("version_id", "pc").distinct()
-    places = list(rows)
+    places = list(_inside(workflow).order_by().values_list("version_id", "pc").distinct())
     loaded = plans.load({version_id for version_id, _ in places})
     here = Q(pk=None)
     for version_id, pc in places:
         if loaded[version_id].at(pc)["id"] == step_id:
             here |= Q(version=version_id, pc=pc)
-    return workflow.enrollments.live().filter(here)
+    return _inside(workflow).filter(here)
+
+
+def _inside(workflow: Workflow) -> EnrollmentQuerySet:
+    """Who is inside now; asked by version, as the index by step is."""
+    return Enrollment.objects.live().filter(version__in=workflow.versions.values("pk"))
 
 
 def get_tree(version: WorkflowVersion) -> Tree:
@@ -122,7 +124,7 @@ def get_yaml(version: WorkflowVersion) -> str:
     data = dict(version.definition)
     data["steps"] = [_in_order(step) for step in data["steps"]]
     ordered = {name: data[name] for name in KEYS if name in data}
-    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=90)
+    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=80)
 
 
 def _in_order(step: dict[str, Any]) -> dict[str, Any]:

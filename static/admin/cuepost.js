@@ -48,8 +48,17 @@
     document.getElementById("searchbar-submit")?.setAttribute("aria-label", "Search");
     const search = document.getElementById("searchbar");
     search?.setAttribute("aria-label", search.placeholder);
+    name(".vDateField", "Date");
+    name(".vTimeField", "Time");
+    name("input[name=s]", "Search");
     for (const icon of document.querySelectorAll(".material-symbols-outlined:not([role])")) {
       icon.setAttribute("aria-hidden", "true");
+    }
+  }
+
+  function name(selector, label) {
+    for (const field of document.querySelectorAll(selector)) {
+      if (!field.labels?.length) field.setAttribute("aria-label", label);
     }
   }
 

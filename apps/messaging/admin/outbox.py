@@ -40,7 +40,12 @@ class ReasonFilter(ChoiceFilter):
         return [(name, words) for name, words in known.items() if ":" not in name]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(reason=self.value()) if self.value() else queryset
+        """Together with the state that bears it, since that has an index."""
+        reason = self.value()
+        if not reason:
+            return queryset
+        status = wording.status_with(reason)
+        return queryset.filter(reason=reason, **({"status": status} if status else {}))
 
 
 @admin.register(Message)
