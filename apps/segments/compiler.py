@@ -66,7 +66,7 @@ class _Meets(Expression):
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, tuple[Any, ...]]:
-        piece = self.write(Sql(connection.ops.quote_name(self.key.alias)))
+        piece = self.write(Sql(compiler.quote_name_unless_alias(self.key.alias)))
         return piece.text, piece.params
 
 

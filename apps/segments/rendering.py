@@ -27,6 +27,7 @@ from apps.segments.tree import (
     AllOf,
     AnyOf,
     Attribute,
+    Comparison,
     Condition,
     Consent,
     Did,
@@ -34,6 +35,7 @@ from apps.segments.tree import (
     InSegment,
     Not,
     Path,
+    Var,
     Window,
 )
 
@@ -56,8 +58,10 @@ class Scope:
     subject: Sql | None = None
     earliest_since: datetime | None = None
 
-    def entry_key(self) -> Sql:
-        return sql("{}.entry_key", self._enrollment())
+    def entry_key(self, test: Comparison) -> Sql:
+        """What the enrollment is about, where a comparison asks for it."""
+        is_asked = isinstance(test.operand, Var)
+        return sql("{}.entry_key", self._enrollment()) if is_asked else FALSE
 
     def since(self) -> Sql:
         return sql("{}.since", self._enrollment())
@@ -135,8 +139,7 @@ def _is_column(path: Path) -> bool:
 
 def _attribute(condition: Attribute, scope: Scope, is_wanted: bool) -> Sql:
     place = attribute_place(condition.path, scope)
-    entry_key = scope.entry_key() if scope.subject is not None else FALSE
-    holds = operator_sql(condition.test, place, entry_key=entry_key)
+    holds = operator_sql(condition.test, place, entry_key=scope.entry_key(condition.test))
     return holds if is_wanted else sql("({}) IS NOT TRUE", holds)
 
 
@@ -217,8 +220,7 @@ def matching_events(condition: Did, scope: Scope) -> Sql:
 
 def _filter(demand: Filter, scope: Scope) -> Sql:
     place = json_place(Sql("event.properties"), demand.path)
-    entry_key = scope.entry_key() if scope.subject is not None else FALSE
-    return operator_sql(demand.test, place, entry_key=entry_key)
+    return operator_sql(demand.test, place, entry_key=scope.entry_key(demand.test))
 
 
 def _window(window: Window, scope: Scope) -> list[Sql]:

@@ -28,6 +28,7 @@ class Person:
     plan: Any
     deeds: list[Deed] = field(default_factory=list)
     consents: list[tuple[datetime, str]] = field(default_factory=list)
+    pk: int = 0
 
 
 @dataclass

@@ -7,11 +7,11 @@ from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.consent.services import Statement, record_consents
 from apps.contacts.models import Contact
 from apps.events.models import Event
 from apps.segments.compiler import Subject, contacts_matching, explain, matching_pairs
 from apps.segments.conditions import parse
-from tests.factories.consent import deny, grant
 from tests.factories.events import EventFactory, SourceFactory
 from tests.factories.segments import SegmentFactory
 from tests.instants import NOON
@@ -38,9 +38,10 @@ PEOPLE = st.builds(
     Person,
     country=st.sampled_from(["DE", "FR", ""]),
     plan=st.sampled_from(["pro", "free", None, True]),
-    deeds=st.lists(DEEDS, max_size=6),
+    deeds=st.lists(DEEDS, min_size=2, max_size=6),
     consents=CONSENTS.map(lambda told: _changes(sorted(told.items()))),
 )
+CROWDS = st.lists(PEOPLE, min_size=4, max_size=4)
 
 
 def _changes(told):
@@ -64,119 +65,148 @@ SINCE = st.just({"within": "since_enrollment"}) | st.just(
 )
 
 
-def filters(values):
-    return st.just({}) | values.map(lambda item: {"where": [{"property": "item", "is": item}]})
+def leaves(windows, items):
+    where = st.just({}) | items.map(lambda item: {"where": [{"property": "item", "is": item}]})
+    did = st.builds(
+        lambda *parts: {name: value for part in parts for name, value in part.items()},
+        st.sampled_from([{"did": "A"}, {"did": "B"}]),
+        TIMES,
+        windows,
+        where,
+    )
+    did_not = st.builds(lambda a, b: {"did_not": "A", **a, **b}, windows, where)
+    others = st.sampled_from(
+        [
+            {"attribute": "country", "is": "DE"},
+            {"attribute": "country", "is_set": False},
+            {"attribute": "plan", "is": "pro"},
+            {"attribute": "plan", "is_set": True},
+            {"consent": "email_marketing", "is": "granted"},
+            {"consent": "email_marketing", "is": "denied"},
+            {"consent": "email_marketing", "is_not": "granted"},
+        ]
+    )
+    return st.tuples(st.sampled_from("dddnno"), did, did_not, others).map(
+        lambda drawn: drawn["dno".index(drawn[0]) + 1]
+    )
 
 
-def leaves(windows, values):
-    names = st.sampled_from("AB")
-    where = filters(values)
-    return st.one_of(
-        st.builds(lambda a, b, c, d: {"did": a, **b, **c, **d}, names, TIMES, windows, where),
-        st.builds(lambda a, b, c: {"did_not": a, **b, **c}, names, windows, where),
-        st.sampled_from(["DE", ""]).map(lambda text: {"attribute": "country", "is": text}),
-        st.sampled_from(["pro", True]).map(lambda plan: {"attribute": "plan", "is": plan}),
-        st.builds(lambda a, b: {"attribute": a, "is_set": b}, st.sampled_from(["country", "plan"]),
-                  st.booleans()),
-        st.builds(lambda a, b: {"consent": "email_marketing", a: b},
-                  st.sampled_from(["is", "is_not"]), st.sampled_from(["granted", "denied"])),
-    )  # fmt: skip
-
-
-def trees(leaf):
-    def grow(inner):
-        parts = st.lists(inner, min_size=1, max_size=3)
-        return st.one_of(
-            parts.map(lambda some: {"all": some}),
-            parts.map(lambda some: {"any": some}),
-            inner.map(lambda one: {"not": one}),
+def trees(leaf, depth=2):
+    if depth == 0:
+        return leaf
+    parts = st.lists(trees(leaf, depth - 1), min_size=1, max_size=3)
+    return st.tuples(st.sampled_from(["leaf", "leaf", "all", "any", "not"]), leaf, parts).map(
+        lambda drawn: {"leaf": drawn[1], "not": {"not": drawn[2][0]}}.get(
+            drawn[0], {drawn[0]: drawn[2]}
         )
+    )
 
-    return st.recursive(leaf, grow, max_leaves=6)
+
+def many(tree):
+    """Several conditions at once: people are costly, questions are cheap."""
+    return st.lists(tree, min_size=8, max_size=8)
 
 
 PLAIN = trees(leaves(WINDOWS, st.sampled_from(["c1", "c2"])))
-WITH_SEGMENTS = trees(
-    leaves(WINDOWS, st.just("c1")) | st.sampled_from("xy").map(lambda key: {"in_segment": key})
-)
-ENROLLED = trees(leaves(WINDOWS | SINCE, st.just(KEY) | st.just("c1")))
+NAMED = st.sampled_from([{"in_segment": "x"}, {"in_segment": "y"}])
+WITH_SEGMENTS = trees(leaves(WINDOWS, st.just("c1")) | NAMED)
+ENROLLED = trees(leaves(WINDOWS | SINCE | SINCE, st.just(KEY) | st.just("c1")))
 
 
 def store(people):
     EventFactory(contact=None, received_at=NOON)
     EventFactory(contact=None, received_at=NOON - 72 * HOUR)
-    source = SourceFactory()
-    for person in people:
-        contact = Contact.objects.create(
-            country=person.country, attributes={} if person.plan is None else {"plan": person.plan}
-        )
+    contacts = Contact.objects.bulk_create(
+        Contact(country=one.country, attributes={} if one.plan is None else {"plan": one.plan})
+        for one in people
+    )
+    for person, contact in zip(people, contacts, strict=True):
         person.pk = contact.pk
-        for number, deed in enumerate(person.deeds):
-            Event.objects.create(
-                contact=contact,
-                type="track",
-                name=deed.name,
-                properties={} if deed.item is None else {"item": deed.item},
-                source=source,
-                message_id=f"{contact.pk}-{number}",
-                is_trusted=True,
-                is_backfill=deed.is_backfill,
-                received_at=deed.received_at,
-                occurred_at=deed.occurred_at,
-            )
-        for at, status in person.consents:
-            {"granted": grant, "denied": deny}[status](contact, "email_marketing", at)
+    source = SourceFactory()
+    Event.objects.bulk_create(
+        Event(
+            contact_id=person.pk,
+            type="track",
+            name=deed.name,
+            properties={} if deed.item is None else {"item": deed.item},
+            source=source,
+            message_id=f"{person.pk}-{number}",
+            is_trusted=True,
+            is_backfill=deed.is_backfill,
+            received_at=deed.received_at,
+            occurred_at=deed.occurred_at,
+        )
+        for person in people
+        for number, deed in enumerate(person.deeds)
+    )
+    for at in sorted({at for person in people for at, _ in person.consents}):
+        record_consents(statements=said_at(at, people), now=at)
 
 
-@settings(max_examples=150, deadline=None)
+def said_at(at, people):
+    return [
+        Statement(person.pk, "email_marketing", status, method="form")
+        for person in people
+        for told_at, status in person.consents
+        if told_at == at
+    ]
+
+
+@settings(max_examples=40, deadline=None)
 @given(
-    people=st.lists(PEOPLE, min_size=1, max_size=4),
-    data=PLAIN | WITH_SEGMENTS,
+    people=CROWDS,
+    conditions=many(PLAIN | WITH_SEGMENTS),
     segments=st.fixed_dictionaries({"x": PLAIN, "y": PLAIN}),
     as_of=MOMENTS,
 )
-def test_contacts_and_explanations_are_those_of_the_reference(people, data, segments, as_of):
-    condition = parse(data)
+def test_contacts_and_explanations_are_those_of_the_reference(people, conditions, segments, as_of):
     asked = Question(as_of, segments)
 
     with transaction.atomic():
         store(people)
         for key, tree in segments.items():
             SegmentFactory(key=key, condition=tree)
-        found = set(contacts_matching(condition, as_of=as_of).values_list("pk", flat=True))
-        said = {
-            person.pk
-            for person in people
-            if explain(condition, contact_id=person.pk, as_of=as_of).is_met
-        }
+        found = [matching(parse(data), as_of) for data in conditions]
+        said = [met(parse(data), people, as_of) for data in conditions]
         transaction.set_rollback(True)
 
-    assert found == {person.pk for person in people if holds(data, person, asked)}
-    assert said == found
+    expected = [{one.pk for one in people if holds(data, one, asked)} for data in conditions]
+    assert found == said == expected
 
 
-@settings(max_examples=150, deadline=None)
+def matching(condition, as_of):
+    return set(contacts_matching(condition, as_of=as_of).values_list("pk", flat=True))
+
+
+def met(condition, people, as_of):
+    return {one.pk for one in people if explain(condition, contact_id=one.pk, as_of=as_of).is_met}
+
+
+@settings(max_examples=40, deadline=None)
 @given(
-    people=st.lists(PEOPLE, min_size=1, max_size=3),
-    data=ENROLLED,
-    enrollments=st.lists(st.tuples(MOMENTS, st.sampled_from(["c1", "c2", ""])), max_size=3),
+    people=CROWDS,
+    conditions=many(ENROLLED),
+    enrollments=st.lists(
+        st.tuples(MOMENTS, st.sampled_from(["c1", "c2", ""])), min_size=2, max_size=4
+    ),
     as_of=MOMENTS,
 )
-def test_enrollments_are_judged_as_the_reference_does(people, data, enrollments, as_of):
-    condition = parse(data, allow_enrollment=True)
-
+def test_enrollments_are_judged_as_the_reference_does(people, conditions, enrollments, as_of):
     with transaction.atomic():
         store(people)
-        asked = {
-            len(enrollments) * i + j: (person, Question(as_of, {}, since, key))
-            for i, person in enumerate(people)
-            for j, (since, key) in enumerate(enrollments)
-        }
-        pairs = [
-            Subject(number, person.pk, question.since, question.entry_key)
-            for number, (person, question) in asked.items()
+        asked = [
+            (one, Question(as_of, {}, since, key)) for one in people for since, key in enrollments
         ]
-        found = matching_pairs(condition, pairs=pairs, as_of=as_of)
+        pairs = [
+            Subject(number, one.pk, question.since, question.entry_key)
+            for number, (one, question) in enumerate(asked)
+        ]
+        found = [
+            matching_pairs(parse(data, allow_enrollment=True), pairs=pairs, as_of=as_of)
+            for data in conditions
+        ]
         transaction.set_rollback(True)
 
-    assert found == {number for number, one in asked.items() if holds(data, *one)}
+    assert found == [
+        {number for number, one in enumerate(asked) if holds(data, *one)} for data in conditions
+    ]
