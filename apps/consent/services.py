@@ -233,7 +233,7 @@ def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> Non
     """Who explicitly agrees again may be written to again; bounces and complaints stay."""
     explicit = {statement.contact_id for statement in statements if statement.is_explicit}
     emails = Contact.objects.filter(pk__in=explicit.intersection(granted)).reachable()
-    hashes = [_email_hash(email) for email in emails.values_list("email", flat=True)]
+    hashes = [_email_hash(email or "") for email in emails.values_list("email", flat=True)]
     Suppression.objects.filter(
         email_hash__in=hashes, reason=Suppression.Reason.UNSUBSCRIBED
     ).delete()

@@ -19,6 +19,7 @@ from django.db import connection
 
 from apps.contacts import traits as trait_reader
 from apps.contacts.models import Contact, Identity
+from apps.core.database import number_array, text_array
 
 Name = tuple[str, str]
 
@@ -138,7 +139,7 @@ class Directory:
     def _load(self, names: list[Name]) -> None:
         kinds, values = zip(*names, strict=True)
         with connection.cursor() as cursor:
-            cursor.execute(_FIND, [list(kinds), list(values)])
+            cursor.execute(_FIND, [text_array(kinds), text_array(values)])
             for kind, value, pk, external_id, email in cursor.fetchall():
                 person = self._by_id.setdefault(pk, _Person(pk, external_id, email))
                 self.people[kind, value] = person
@@ -152,12 +153,8 @@ class Directory:
 
     def load_rows(self, claims: Iterable[Claim]) -> None:
         """Lock and read the contacts that these claims may change."""
-        ids = {
-            self.people[name].id
-            for claim in claims
-            for name in _names(claim)
-            if name in self.people
-        }
+        named = [self.people.get(name) for claim in claims for name in _names(claim)]
+        ids = {person.id for person in named if person and person.id is not None}
         rows = Contact.objects.filter(pk__in=ids).order_by("pk")
         for row in rows.select_for_update(no_key=True):
             person = self._by_id[row.pk]
@@ -176,7 +173,7 @@ def resolve(
     if writers:
         with connection.cursor() as cursor:
             names = ["\x1f".join(name) for claim in writers for name in _names(claim)]
-            cursor.execute(_LOCK, [names])
+            cursor.execute(_LOCK, [text_array(names)])
         # Read again: whoever held the locks has committed.
         directory = Directory(claims)
         directory.load_rows(writers)
@@ -424,8 +421,10 @@ class _Session:
         with connection.cursor() as cursor:
             if self.forgotten:
                 kinds, values = zip(*sorted(self.forgotten), strict=True)
-                cursor.execute(_FORGET, [list(kinds), list(values)])
+                cursor.execute(_FORGET, [text_array(kinds), text_array(values)])
             if self.named:
                 kinds, values = zip(*sorted(self.named), strict=True)
                 ids = [self.named[name].id for name in sorted(self.named)]
-                cursor.execute(_NAME, [now, ids, list(kinds), list(values)])
+                cursor.execute(
+                    _NAME, [now, number_array(ids), text_array(kinds), text_array(values)]
+                )

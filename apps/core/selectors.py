@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from apps.core import registry
 from apps.core.registry import Finding, FirstStep, Lag
 
-BROKER_TIMEOUT = 2.0
+BROKER_TIMEOUT = 2
 
 # The boards of the admin's index, in their order, and what each says when it is empty.
 BOARDS = {

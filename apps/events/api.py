@@ -111,7 +111,7 @@ class SettingsView(LeanView):
         if services.find_source(key) is None:
             return answer({"success": False, "error": "No active source has this key."}, status=404)
         plain: HttpRequest = request._request
-        segment = {
+        segment: dict[str, Any] = {
             "apiKey": key,
             "apiHost": f"{plain.get_host()}/v1",
             "protocol": plain.scheme,

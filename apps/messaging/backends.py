@@ -74,7 +74,7 @@ def _identity(mail: EmailMessage) -> str:
 def _bytes(mail: EmailMessage) -> bytes:
     if isinstance(mail, TwoPartMail):
         return mail.as_wire()
-    return mail.message().as_bytes(linesep=CRLF)
+    return mail.message().as_bytes(linesep=CRLF)  # type: ignore[call-arg]
 
 
 class SmtpBackend(EmailBackend):

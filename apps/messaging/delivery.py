@@ -201,4 +201,5 @@ def _try_later(message: Message, answer: Answer, now: datetime) -> Result:
 
 def back_off(failures: int) -> timedelta:
     """One minute after the first failure, then twice as long each time, up to an hour."""
-    return min(timedelta(minutes=1) * 2 ** min(failures - 1, 10), MAX_BACK_OFF)
+    doublings = min(failures - 1, 10)
+    return min(timedelta(minutes=1 << doublings), MAX_BACK_OFF)

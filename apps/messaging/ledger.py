@@ -224,7 +224,7 @@ def reap(*, now: datetime) -> int:
 def _execute(sql: str, parameters: dict[str, Any] | list[Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -29,7 +30,7 @@ def apply(batch: Batch) -> None:
             clicked.setdefault(public_id, event.occurred_at)
     if opened:
         ids = sorted(opened)
-        parameters = {
+        parameters: dict[str, Any] = {
             "ids": ids,
             "opened": [opened[public_id] for public_id in ids],
             "clicked": [clicked.get(public_id) for public_id in ids],

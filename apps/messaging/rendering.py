@@ -40,7 +40,7 @@ MAX_OUTPUT = 1024 * 1024
 MAX_LOOP_TURNS = 10_000
 MAX_SECONDS = 2.0
 
-TAGS = [
+TAGS: list[Any] = [
     content.Literal,
     output.Output,
     illegal.Illegal,

@@ -84,7 +84,7 @@ def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
     templates = {request.template_key for request in requests}
     versions = _newest_versions(templates)
     purposes = dict(Template.objects.filter(key__in=templates).values_list("key", "purpose_id"))
-    parameters = {
+    parameters: dict[str, Any] = {
         "now": now,
         "send_keys": [request.send_key for request in requests],
         "contact_ids": [request.contact_id for request in requests],
@@ -105,7 +105,7 @@ def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
     }
     with connection.cursor() as cursor:
         cursor.execute(_QUEUE, parameters)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _newest_versions(template_keys: set[str]) -> dict[str, int]:

@@ -121,7 +121,6 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Keys: SECRET_KEY signs sessions and links; HASH_KEY turns personal data into pseudonyms
 # Admin
 UNFOLD = {
     "SITE_TITLE": "Cuepost",
@@ -155,6 +154,7 @@ UNFOLD = {
     "SIDEBAR": {"show_search": False, "navigation": "config.sidebar.navigation"},
 }
 
+# Keys: SECRET_KEY signs sessions and links; HASH_KEY turns personal data into pseudonyms
 SECRET_KEY = env.str("SECRET_KEY", default="")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 HASH_KEY = env.str("HASH_KEY", default="")
@@ -164,8 +164,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-
 FORMAT_MODULE_PATH = "config.formats"
+
 # Files
 STATIC_URL = "static/"
 # Served from where they lie; production collects them first.
@@ -179,12 +179,11 @@ POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", default="")
 EMAIL_TIMEOUT = 20
 # How many messages pass the gate together; a worker that dies leaves at most so many in doubt.
 GATE_BATCH = env.int("GATE_BATCH", default=20)
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="apps.messaging.backends.OutboxBackend")
 if url := env.str("EMAIL_URL", default=""):
     vars().update(env.email_url_config(url))
-    if EMAIL_BACKEND.endswith("smtp.EmailBackend"):  # noqa: F821 -- set by email_url_config
+    if EMAIL_BACKEND.endswith("smtp.EmailBackend"):
         EMAIL_BACKEND = "apps.messaging.backends.SmtpBackend"
-else:
-    EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="apps.messaging.backends.OutboxBackend")
 ANYMAIL = {
     name.removeprefix("ANYMAIL_"): value
     for name, value in os.environ.items()
@@ -200,16 +199,11 @@ if REDIS_URL:
 else:
     CELERY_BROKER_URL = re.sub(r"^postgres(ql)?://", "pgmq://", DATABASE_URL)
     # apps.core.broker installs the queue with the migrations; twice at once it would fail.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "init_extension": False,
-        "pool_size": 2,
-        "poll_interval_ms": 20,
-        "wait_time_seconds": 2,
-        "polling_interval": 0.02,
-    }
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"init_extension": False, "pool_size": 2}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "cuepost"
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A task counts until the worker's loop comes round; with few it would wait though it is free.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 8
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 300
