@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from apps.core.database import number_array, text_array
 from apps.events import partitions
 from apps.events.registry import ProcessedEvent
 
@@ -63,7 +64,8 @@ def known(messages: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return those (source, message) pairs that the log holds already, in any month."""
     pairs = list(messages)
     with connection.cursor() as cursor:
-        cursor.execute(_KNOWN, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
+        sources = number_array(pair[0] for pair in pairs)
+        cursor.execute(_KNOWN, [sources, text_array(pair[1] for pair in pairs)])
         return set(cursor.fetchall())
 
 
@@ -86,7 +88,8 @@ def adopt(links: dict[str, int], *, now: datetime) -> list[ProcessedEvent]:
     if not links:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(_ADOPT, [list(links), list(links.values()), now - ADOPTED_HISTORY])
+        since = now - ADOPTED_HISTORY
+        cursor.execute(_ADOPT, [text_array(links), number_array(links.values()), since])
         rows = cursor.fetchall()
     return [_event(row) for row in sorted(rows)]
 

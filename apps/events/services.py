@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from apps.core.database import number_array, text_array
 from apps.core.hashing import keyed_hash
 from apps.core.nudge import nudge
 from apps.events import messages as checks
@@ -217,10 +218,11 @@ def _store(shared: list[Any], good: list[Checked]) -> None:
         _insert(_STORE_ONE, [*shared, one.message_id, one.person_keys, one.shard, one.payload])
     else:
         columns = [
-            [one.message_id for one in good],
-            [_array_text(one.person_keys) for one in good],
-            [one.shard for one in good],
-            [one.payload for one in good],
+            text_array(one.message_id for one in good),
+            # An array of arrays must be rectangular, an array of texts needn't.
+            text_array(text_array(one.person_keys) for one in good),
+            number_array(one.shard for one in good),
+            text_array(one.payload for one in good),
         ]
         _insert(_STORE, [*shared, *columns])
     transaction.on_commit(nudge, robust=True)
@@ -245,12 +247,6 @@ def _insert(sql: str, parameters: list[Any]) -> None:
 def _execute(sql: str, parameters: list[Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-
-
-def _array_text(keys: list[str]) -> str:
-    """PostgreSQL's notation of a text array: arrays of arrays must be rectangular, text needn't."""
-    quoted = (key.replace("\\", "\\\\").replace('"', '\\"') for key in keys)
-    return "{" + ",".join(f'"{key}"' for key in quoted) + "}"
 
 
 def _readable_message_id(raw: object) -> str:

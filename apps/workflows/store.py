@@ -1,14 +1,16 @@
 """Everything that the engine and the projection write, many rows a statement."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.db import connection
 
 from apps.workflows.models import Enrollment, EntryRefusal
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +168,5 @@ def _execute(sql: str, rows: list[dict[str, Any]], *parameters: Any) -> list[tup
     if not rows:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*parameters, json.dumps(rows, default=str)])
+        cursor.execute(sql, [*parameters, _encode(rows).decode()])
         return cursor.fetchall() if cursor.description else []
