@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
+from apps.commerce.books import Books
 from apps.commerce.carts import OPEN, ORDERED, CartState
 from apps.commerce.facts import Fact, Kind, Owner, Told
 from apps.commerce.models import new_cart_key
 from apps.commerce.orders import OrderState
-from apps.commerce.store import Books
 from apps.events.registry import ProcessedEvent
 
 
@@ -22,11 +22,14 @@ class Bookkeeper:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.by_key = {cart.key: cart for cart in books.carts if cart.is_keyed_by_shop}
+        self.by_key = {cart.key: cart for cart in books.carts}
         self.owned: dict[Owner, list[CartState]] = defaultdict(list)
         for cart in books.carts:
             if cart.owner is not None:
                 self.owned[cart.owner].append(cart)
+        self.placed: dict[Owner | None, set[OrderState]] = defaultdict(set)
+        for order in books.orders.values():
+            self.placed[order.owner].add(order)
         # By browser: when a cart without a shop's key began, and which cart it has become.
         self.adopted: dict[str, list[tuple[datetime, CartState]]] = defaultdict(list)
 
@@ -42,14 +45,7 @@ class Bookkeeper:
 
     def adopt(self, adoptions: dict[str, int]) -> None:
         """Hand over what unknown visitors have left, as if it had been theirs from the start."""
-        orders: dict[str, list[OrderState]] = defaultdict(list)
-        for order in self.books.orders.values():
-            if order.contact_id is None:
-                orders[order.anonymous_id].append(order)
         for browser, contact_id in sorted(adoptions.items()):
-            for order in orders[browser]:
-                order.contact_id = contact_id
-                self.books.changed_orders[order.key] = order
             self._join_orders(browser, contact_id)
             for cart in sorted(self.owned.pop(browser, []), key=lambda cart: cart.created_at):
                 self._adopt_cart(cart, browser, contact_id)
@@ -62,18 +58,24 @@ class Bookkeeper:
 
     def _join_orders(self, browser: str, contact_id: int) -> None:
         """What one of the two has ordered, both have."""
-        at = self.books.last_ordered.pop(browser, None)
-        if at is not None:
-            if cart := self._find_unkeyed(contact_id):
-                cart.settle(at)
-            self._note_order_time(contact_id, at)
+        ordered_at = self._last_ordered(browser)
+        if ordered_at is None:
+            return
+        if cart := self._find_unkeyed(contact_id):
+            cart.settle(ordered_at)
+        for order in self.placed.pop(browser, set()):
+            order.contact_id = contact_id
+            self.placed[contact_id].add(order)
+            self.books.changed_orders[order.key] = order
+        before = self.books.last_ordered.get(contact_id, ordered_at)
+        self.books.last_ordered[contact_id] = max(before, ordered_at)
 
     def _adopt_cart(self, cart: CartState, browser: str, contact_id: int) -> None:
         began_at = cart.created_at
         target = None
         if not cart.is_keyed_by_shop and cart.status != ORDERED:
-            if at := self.books.last_ordered.get(contact_id):
-                cart.settle(at)
+            if ordered_at := self._last_ordered(contact_id):
+                cart.settle(ordered_at)
             if cart.status != ORDERED:
                 target = self._find_unkeyed(contact_id)
         if target:
@@ -88,7 +90,7 @@ class Bookkeeper:
 
     def _find_adopted(self, fact: Fact) -> CartState | None:
         named = self.by_key.get(fact.cart_key or "")
-        if named and named.contact_id == fact.event.contact_id:
+        if named and named.is_keyed_by_shop and named.contact_id == fact.event.contact_id:
             return named
         carts = self.adopted[fact.event.anonymous_id]
         begun = [cart for began_at, cart in carts if began_at <= fact.at]
@@ -127,28 +129,30 @@ class Bookkeeper:
         return self._unkeyed_cart(fact, fact.owner)
 
     def _named_cart(self, fact: Fact) -> CartState | None:
+        """The cart of that key; a key that was made here is none of the shop's."""
         if fact.cart_key is None:
             return None
         if fact.cart_key not in self.by_key and (fact.owner or fact.event.is_trusted):
             self.by_key[fact.cart_key] = self._begin(fact, fact.cart_key)
-        return self.by_key.get(fact.cart_key)
+        cart = self.by_key.get(fact.cart_key)
+        return cart if cart and cart.is_keyed_by_shop else None
 
-    def _unkeyed_cart(self, fact: Fact, owner: Owner) -> CartState:
+    def _unkeyed_cart(self, fact: Fact, owner: Owner) -> CartState | None:
         """The owner's cart without a shop's key; one that is ordered if the event is older."""
         if cart := self._find_unkeyed(owner):
             return cart
-        past = [cart for cart in self.owned[owner] if not cart.is_keyed_by_shop]
-        times = [at for cart in past if (at := cart.settled_at)]
-        if at := self.books.last_ordered.get(owner):
-            times.append(at)
-        ordered_at = max(times, default=None)
+        is_named = fact.cart_key is not None
+        past = [c for c in self.owned[owner] if not (is_named or c.is_keyed_by_shop)]
+        times = [self._last_ordered(owner), *(cart.settled_at for cart in past)]
+        ordered_at = max((at for at in times if at), default=None)
         is_past = ordered_at is not None and fact.at < ordered_at
+        if is_past and is_named:
+            return None
         if is_past and past:
             return max(past, key=lambda cart: (cart.changed_at, cart.key))
         cart = self._begin(fact)
-        if ordered_at is not None:
-            cart.settled_at = ordered_at
-            cart.status = ORDERED if is_past else cart.status
+        cart.settled_at = ordered_at
+        cart.status = ORDERED if is_past else cart.status
         return cart
 
     def _find_unkeyed(self, owner: Owner) -> CartState | None:
@@ -193,14 +197,14 @@ class Bookkeeper:
             cart.settle(at)
         if order and carts:
             order.cart = carts[0]
-        if order and fact.owner is not None:
-            self._note_order_time(fact.owner, at)
 
     def _write_order(self, order: OrderState | None, fact: Fact, told: Told) -> OrderState:
         if order is None:
             order = self.books.orders[told.key] = OrderState.of(fact, told)
         else:
+            self.placed[order.owner].discard(order)
             order.tell_again(fact, told)
+        self.placed[order.owner].add(order)
         self.books.changed_orders[order.key] = order
         return order
 
@@ -229,14 +233,12 @@ class Bookkeeper:
         return carts + others
 
     def _end_order(self, fact: Fact, told: Told) -> None:
-        order = self.books.orders.get(told.key)
-        if order is None:
-            order = self._write_order(None, fact, told)
-            if fact.owner is not None:
-                self._note_order_time(fact.owner, fact.at)
+        order = self.books.orders.get(told.key) or self._write_order(None, fact, told)
         order.end(fact.kind, fact.at)
         self.books.changed_orders[order.key] = order
 
-    def _note_order_time(self, owner: Owner, at: datetime) -> None:
-        before = self.books.last_ordered.get(owner, at)
-        self.books.last_ordered[owner] = max(before, at)
+    def _last_ordered(self, owner: Owner) -> datetime | None:
+        times = [order.ordered_at for order in self.placed[owner]]
+        if at := self.books.last_ordered.get(owner):
+            times.append(at)
+        return max(times, default=None)

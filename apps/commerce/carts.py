@@ -6,6 +6,7 @@ of all that is in it, and by its order: what happened before is contained in tha
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from apps.commerce.facts import Owner
 from apps.commerce.models import Cart
@@ -17,6 +18,11 @@ OPEN, ORDERED, EMPTIED = (
     Cart.Status.ORDERED.value,
     Cart.Status.EMPTIED.value,
 )
+
+COLUMNS = (
+    "id", "key", "is_keyed_by_shop", "contact_id", "anonymous_id", "is_trusted", "status",
+    "currency", "url", "created_at", "changed_at", "checkout_started_at", "settled_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,13 @@ class CartState:
         self.checkout_started_at = _latest(self.checkout_started_at, other.checkout_started_at)
         self.anonymous_id = self.anonymous_id or other.anonymous_id
         self._changed(other.changed_at)
+
+    # ---- In the table ----
+
+    def row(self) -> dict[str, Any]:
+        return {column: getattr(self, column) for column in COLUMNS}
+
+    # ---- Parts of the rules ----
 
     def _is_past(self, at: datetime) -> bool:
         return self.settled_at is not None and at < self.settled_at

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.commerce.carts import CartState
-from apps.commerce.facts import Fact, Kind, Told
+from apps.commerce.facts import Fact, Kind, Owner, Told
 from apps.commerce.models import Order
 
 COMPLETED = Order.Status.COMPLETED.value
@@ -30,6 +30,10 @@ class OrderState:
     cart_id: int | None = None
     cart: CartState | None = None
     items: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def owner(self) -> Owner | None:
+        return self.contact_id or self.anonymous_id or None
 
     @classmethod
     def of(cls, fact: Fact, told: Told) -> "OrderState":

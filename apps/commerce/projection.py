@@ -2,8 +2,8 @@
 
 from apps.commerce import facts, store
 from apps.commerce.bookkeeping import Bookkeeper
+from apps.commerce.books import Wanted
 from apps.commerce.facts import Fact
-from apps.commerce.store import Wanted
 from apps.events.registry import Batch
 
 

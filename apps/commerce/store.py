@@ -5,15 +5,13 @@ may be made, then the rows of what is there, each in one order, so that nobody w
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.db import connection
 
+from apps.commerce.books import Books, Wanted
 from apps.commerce.carts import ORDERED, CartState, Item
-from apps.commerce.facts import Owner
 from apps.commerce.orders import OrderState
 from apps.commerce.reading import Line
 
@@ -86,14 +84,15 @@ ORDER BY id FOR UPDATE
 _LAST_ORDERED = """
 SELECT owner.id, NULL, placed.at
 FROM unnest(%(contacts)s::bigint[]) AS owner (id) CROSS JOIN LATERAL (
-    SELECT max(ordered_at) AS at FROM commerce_order WHERE contact_id = owner.id
+    SELECT max(ordered_at) AS at FROM commerce_order
+    WHERE contact_id = owner.id AND key <> ALL(%(order_keys)s::text[])
 ) AS placed
 WHERE placed.at IS NOT NULL
 UNION ALL
 SELECT NULL, owner.id, placed.at
 FROM unnest(%(browsers)s::text[]) AS owner (id) CROSS JOIN LATERAL (
     SELECT max(ordered_at) AS at FROM commerce_order
-    WHERE contact_id IS NULL AND anonymous_id = owner.id
+    WHERE contact_id IS NULL AND anonymous_id = owner.id AND key <> ALL(%(order_keys)s::text[])
 ) AS placed
 WHERE placed.at IS NOT NULL
 """
@@ -168,58 +167,6 @@ ON CONFLICT (key) DO UPDATE SET
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Wanted:
-    """What a batch is about. `recent` are those whose latest carts count, named or not."""
-
-    cart_keys: set[str] = field(default_factory=set)
-    order_keys: set[str] = field(default_factory=set)
-    owners: set[Owner] = field(default_factory=set)
-    recent: set[Owner] = field(default_factory=set)
-    adopted_browsers: set[str] = field(default_factory=set)
-
-    def names(self) -> list[str]:
-        """What may be made anew; a browser's events are in one worker's hands anyway."""
-        return [
-            *(f"cart {key}" for key in self.cart_keys),
-            *(f"order {key}" for key in self.order_keys),
-            *(f"contact {owner}" for owner in self.owners if isinstance(owner, int)),
-        ]
-
-    def parameters(self) -> dict[str, list[Any]]:
-        return {
-            "cart_keys": list(self.cart_keys),
-            "order_keys": list(self.order_keys),
-            "contacts": [owner for owner in self.owners if isinstance(owner, int)],
-            "browsers": [owner for owner in self.owners if isinstance(owner, str)],
-            "recent_contacts": [owner for owner in self.recent if isinstance(owner, int)],
-            "recent_browsers": [owner for owner in self.recent if isinstance(owner, str)],
-            "adopted_browsers": list(self.adopted_browsers),
-        }
-
-
-@dataclass(slots=True)
-class Books:
-    """The carts and orders of a batch, as they were read and as they become."""
-
-    carts: list[CartState] = field(default_factory=list)
-    orders: dict[str, OrderState] = field(default_factory=dict)
-    last_ordered: dict[Owner, datetime] = field(default_factory=dict)
-    absorbed: list[CartState] = field(default_factory=list)
-    changed_orders: dict[str, OrderState] = field(default_factory=dict)
-    _read: dict[int, tuple[dict[str, Any], dict[str, Item]]] = field(default_factory=dict)
-
-    def note_as_read(self) -> None:
-        """Remember how everything was, to write only what becomes different."""
-        self._read = {cart.id: (_row(cart), dict(cart.items)) for cart in self.carts if cart.id}
-
-    def row_as_read(self, cart: CartState) -> dict[str, Any]:
-        return self._read[cart.id or 0][0]
-
-    def items_as_read(self, cart: CartState) -> dict[str, Item]:
-        return self._read[cart.id or 0][1] if cart.id in self._read else {}
-
-
 def load(wanted: Wanted) -> Books:
     """Lock and read what a batch is about. Call inside a transaction."""
     parameters = wanted.parameters()
@@ -250,15 +197,15 @@ def load(wanted: Wanted) -> Books:
 
 def save(books: Books) -> None:
     """Write what has changed; first what makes room for what is new."""
-    old = [cart for cart in books.carts if cart.id and _row(cart) != books.row_as_read(cart)]
+    old = [cart for cart in books.carts if cart.id and cart.row() != books.row_as_read(cart)]
     new = [cart for cart in books.carts if not cart.id]
     with connection.cursor() as cursor:
         write = _writer(cursor)
         if gone := [cart.id for cart in books.absorbed if cart.id]:
             cursor.execute(_DROP_CARTS, {"ids": gone})
-        write(_CHANGE_CARTS, [_row(cart) for cart in old if cart.status == ORDERED])
-        write(_CHANGE_CARTS, [_row(cart) for cart in old if cart.status != ORDERED])
-        if write(_ADD_CARTS, [_row(cart) for cart in new]):
+        write(_CHANGE_CARTS, [cart.row() for cart in old if cart.status == ORDERED])
+        write(_CHANGE_CARTS, [cart.row() for cart in old if cart.status != ORDERED])
+        if write(_ADD_CARTS, [cart.row() for cart in new]):
             ids = dict(cursor.fetchall())
             for cart in new:
                 cart.id = ids[cart.key]
@@ -290,24 +237,6 @@ def _writer(cursor: Any) -> Callable[[str, list[dict[str, Any]]], bool]:
         return bool(rows)
 
     return write
-
-
-def _row(cart: CartState) -> dict[str, Any]:
-    return {
-        "id": cart.id,
-        "key": cart.key,
-        "is_keyed_by_shop": cart.is_keyed_by_shop,
-        "contact_id": cart.contact_id,
-        "anonymous_id": cart.anonymous_id,
-        "is_trusted": cart.is_trusted,
-        "status": cart.status,
-        "currency": cart.currency,
-        "url": cart.url,
-        "created_at": cart.created_at,
-        "changed_at": cart.changed_at,
-        "checkout_started_at": cart.checkout_started_at,
-        "settled_at": cart.settled_at,
-    }
 
 
 def _item_row(cart: CartState, item: Item) -> dict[str, Any]:
