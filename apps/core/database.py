@@ -40,3 +40,10 @@ def text_array(texts: Iterable[str]) -> str:
 def number_array(numbers: Iterable[int | None]) -> str:
     """The same of a bigint[]."""
     return "{" + ",".join(["NULL" if one is None else str(one) for one in numbers]) + "}"
+
+
+def instant_array(instants: Iterable[datetime | None]) -> str:
+    """The same of a timestamptz[]."""
+    return (
+        "{" + ",".join(["NULL" if at is None else f'"{at.isoformat()}"' for at in instants]) + "}"
+    )

@@ -1,6 +1,5 @@
 """What can be done with texts and messages."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,8 +7,9 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
-from django.db.models import Max, Q
+from django.db.models import Max, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from apps.consent import services as consent
@@ -62,15 +62,15 @@ SELECT gen_random_uuid(), send_key, contact_id, version_id, purpose, context, or
     origin_id, step_id, CASE WHEN version_id IS NULL THEN 'skipped' ELSE 'queued' END,
     CASE WHEN version_id IS NULL THEN 'no_published_template' ELSE '' END, reason_values, '[]',
     priority, %(now)s, 0, 0, '', '', %(now)s, CASE WHEN version_id IS NULL THEN %(now)s END
-FROM unnest(
-    %(send_keys)s::text[], %(contact_ids)s::bigint[], %(version_ids)s::bigint[],
-    %(purposes)s::text[], %(contexts)s::jsonb[], %(origin_types)s::text[],
-    %(origin_ids)s::bigint[], %(step_ids)s::text[], %(reason_values)s::jsonb[],
-    %(priorities)s::int[]
-) AS new (send_key, contact_id, version_id, purpose, context, origin_type, origin_id, step_id,
-          reason_values, priority)
+FROM json_to_recordset(%(rows)s::json) AS new (
+    send_key text, contact_id bigint, version_id bigint, purpose text, context jsonb,
+    origin_type text, origin_id bigint, step_id text, reason_values jsonb, priority int
+)
 ON CONFLICT (send_key) DO NOTHING
 """
+
+
+NO_TEXT = (None, Purpose.EMAIL_MARKETING)
 
 
 def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
@@ -81,43 +81,38 @@ def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
     """
     if not requests:
         return 0
-    templates = {request.template_key for request in requests}
-    versions = _newest_versions(templates)
-    purposes = dict(Template.objects.filter(key__in=templates).values_list("key", "purpose_id"))
-    parameters: dict[str, Any] = {
-        "now": now,
-        "send_keys": [request.send_key for request in requests],
-        "contact_ids": [request.contact_id for request in requests],
-        "version_ids": [versions.get(request.template_key) for request in requests],
-        "purposes": [
-            request.purpose or purposes.get(request.template_key, Purpose.EMAIL_MARKETING)
-            for request in requests
-        ],
-        "contexts": [json.dumps(request.context) for request in requests],
-        "origin_types": [request.origin_type for request in requests],
-        "origin_ids": [request.origin_id for request in requests],
-        "step_ids": [request.step_id for request in requests],
-        "reason_values": [
-            json.dumps({} if request.template_key in versions else _which(request))
-            for request in requests
-        ],
-        "priorities": [request.priority for request in requests],
-    }
+    texts = _newest_texts({request.template_key for request in requests})
+    rows = [_row(request, *texts.get(request.template_key, NO_TEXT)) for request in requests]
     with connection.cursor() as cursor:
-        cursor.execute(_QUEUE, parameters)
+        # As one JSON text: quoting an array for each column costs several times as much.
+        cursor.execute(_QUEUE, {"rows": msgspec.json.encode(rows).decode(), "now": now})
         return int(cursor.rowcount)
 
 
-def _newest_versions(template_keys: set[str]) -> dict[str, int]:
+def _row(request: MessageRequest, version_id: int | None, purpose: str) -> dict[str, Any]:
+    return {
+        "send_key": request.send_key,
+        "contact_id": request.contact_id,
+        "version_id": version_id,
+        "purpose": request.purpose or purpose,
+        "context": request.context,
+        "origin_type": request.origin_type,
+        "origin_id": request.origin_id,
+        "step_id": request.step_id,
+        "reason_values": {} if version_id else {"template": request.template_key},
+        "priority": request.priority,
+    }
+
+
+def _newest_texts(template_keys: set[str]) -> dict[str, tuple[int | None, str]]:
+    """By template: its newest published version, if there is one, and its purpose."""
     published = TemplateVersion.objects.filter(
-        template__key__in=template_keys, published_at__isnull=False
-    )
-    newest = published.order_by("template_id", "-number").distinct("template_id")
-    return dict(newest.values_list("template__key", "pk"))
-
-
-def _which(request: MessageRequest) -> dict[str, str]:
-    return {"template": request.template_key}
+        template=OuterRef("pk"), published_at__isnull=False
+    ).order_by("-number")
+    templates = Template.objects.filter(key__in=template_keys)
+    found = templates.annotate(newest=Subquery(published.values("pk")[:1]))
+    rows = found.values_list("key", "newest", "purpose_id")
+    return {key: (version_id, purpose) for key, version_id, purpose in rows}
 
 
 # --- what recipients do ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.db.models import BooleanField, Expression, F
 from django.db.models.sql.compiler import SQLCompiler
 
 from apps.contacts.models import Contact, ContactQuerySet
+from apps.core.database import instant_array, number_array, text_array
 from apps.segments.references import load_segments, parts_of
 from apps.segments.rendering import (
     Scope,
@@ -115,10 +116,10 @@ def _scope(
 def _subjects(subjects: Sequence[Subject]) -> Sql:
     return sql(
         _SUBJECTS,
-        param([one.key for one in subjects], "bigint[]"),
-        param([one.contact_id for one in subjects], "bigint[]"),
-        param([one.since for one in subjects], "timestamptz[]"),
-        param([one.entry_key for one in subjects], "text[]"),
+        param(number_array(one.key for one in subjects), "bigint[]"),
+        param(number_array(one.contact_id for one in subjects), "bigint[]"),
+        param(instant_array(one.since for one in subjects), "timestamptz[]"),
+        param(text_array(one.entry_key for one in subjects), "text[]"),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import DataError, connection
 
-from apps.core.database import number_array, text_array
+from apps.core.database import instant_array, number_array, text_array
 
 pytestmark = pytest.mark.django_db
 
@@ -51,3 +51,11 @@ def test_numbers_arrive_as_they_are(numbers):
         cursor.execute("SELECT %s::bigint[]", [number_array(numbers)])
 
         assert cursor.fetchone() == (numbers,)
+
+
+@pytest.mark.parametrize("instants", [[], [None, datetime(2026, 3, 2, 12, 0, 0, 5, tzinfo=UTC)]])
+def test_instants_arrive_as_they_are(instants):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz[]", [instant_array(instants)])
+
+        assert cursor.fetchone() == (instants,)

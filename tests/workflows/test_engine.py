@@ -280,6 +280,6 @@ def test_queries_do_not_grow_with_people(count, django_assert_num_queries):
     assert Message.objects.count() == count + 1
 
 
-# Savepoint and its release, claim, versions (twice), exits, branch, template versions, purposes,
-# messages, moves, log.
-QUERIES = 12
+# Savepoint and its release, claim, versions (twice), exits, branch, templates, messages, moves,
+# log.
+QUERIES = 11
