@@ -23,7 +23,7 @@ help: ## List every target
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: base ## Start everything on this machine; PORT=8001 moves it, Ctrl-C stops it
-	@exec $(BIN)/python manage.py run_local
+	@exec $(BIN)/python -m config.supervisor
 
 test: dev ## Run the tests on a real PostgreSQL; ARGS="-k cart" picks some
 	@$(PYTEST) $(ARGS)

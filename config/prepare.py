@@ -51,7 +51,10 @@ def _require_database() -> None:
             f"The database of DATABASE_URL does not answer ({reason}): start it, or put the"
             " variable right."
         ) from problem
-    if connection.pg_version < OLDEST_POSTGRES:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        found = int(cursor.fetchone()[0])
+    if found < OLDEST_POSTGRES:
         raise NotReady(
             "The database of DATABASE_URL is too old: Cuepost needs PostgreSQL 15 or newer."
         )

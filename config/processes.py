@@ -14,9 +14,15 @@ from config.lifeline import SUPERVISED, held_by_parent
 from config.options import BASE_DIR, Options
 
 # Requests wait for the database more than for the processor; a thread holds one connection.
-WEB_THREADS = 8
-# One for what is due, one for what comes in meanwhile.
+WEB_THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
+# One for what is due, one for what comes in meanwhile. Processes rather than threads: rendering
+# has a time limit that only a main thread can keep.
 WORKER_PROCESSES = 2
+# On one's own machine root is no surprise, and the settings have been checked already.
+QUIET = {
+    "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+    "CELERY_SKIP_CHECKS": "1",
+}
 # A process that ran this long before it died was well; its next death counts as the first.
 SECONDS_TO_BE_WELL = 60.0
 FIRST_PAUSE = 0.5
@@ -58,7 +64,7 @@ class Process:
 
     def __init__(self, program: Program, environment: Mapping[str, str], say: Say) -> None:
         self.program = program
-        self.environment = {**os.environ, **environment, SUPERVISED: "1", "PYTHONUNBUFFERED": "1"}
+        self.environment = {**QUIET, **os.environ, **environment, SUPERVISED: "1"}
         self.say = say
         self.starts_at = 0.0
         self._popen: subprocess.Popen[bytes] | None = None
@@ -118,13 +124,15 @@ class Process:
         self.starts_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    def stop(self, *, is_hurried: Callable[[], bool]) -> None:
-        """Ask it to end, and make it end when its time is over or the owner is in a hurry."""
+    def ask_to_end(self) -> None:
+        """Its main process only: the whole group at once can deadlock a Celery worker."""
+        if self._popen is not None:
+            self._popen.terminate()
+
+    def end(self, deadline: float, *, is_hurried: Callable[[], bool]) -> None:
+        """Wait until it has ended, and make it end when its time is over or somebody hurries."""
         if self._popen is None:
             return
-        # Its main process only: the whole group at once can deadlock a Celery worker.
-        self._popen.terminate()
-        deadline = time.monotonic() + self.program.seconds_to_stop
         while not self.is_over() and time.monotonic() < deadline and not is_hurried():
             self.pass_on_output()
             time.sleep(0.02)

@@ -61,8 +61,11 @@ class Supervisor:
     def end(self) -> None:
         """Web, beat, worker, PostgreSQL; another Ctrl-C doesn't wait for the first three."""
         self.stops = max(self.stops, 1)
+        began = time.monotonic()
         for process in self.processes:
-            process.stop(is_hurried=lambda: self.stops > 1)
+            process.ask_to_end()
+        for process in self.processes:
+            process.end(began + process.program.seconds_to_stop, is_hurried=lambda: self.stops > 1)
         if self.server:
             self.server.stop()
         for name in (home.DATABASE_FILE, home.BASE_URL_FILE):

@@ -202,8 +202,10 @@ else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {"init_extension": False, "pool_size": 2}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "cuepost"
-# A task counts until the worker's loop comes round; with few it would wait though it is free.
+# A task counts as taken until the worker's loop comes round; with few it idles though it is free.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 8
+# Its database connection stays open from task to task; core.tick looks whether it still works.
+CELERY_DB_REUSE_MAX = 10_000
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 300
