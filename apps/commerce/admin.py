@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 from django.utils.html import format_html
 
@@ -30,6 +31,7 @@ class ProductAdmin(StaffAdmin):
         ("Where it is shown", {"fields": ["url", "image_url", "picture"]}),
     ]
     readonly_fields = ["picture"]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
 
     @admin.display(description="price")
     def price_in_words(self, product: Product) -> str:

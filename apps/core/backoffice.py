@@ -202,6 +202,8 @@ class StaffAdmin(ModelAdmin):
 class PageAdmin(StaffAdmin):
     """Shows a page to read; the form to change it comes with ?edit."""
 
+    add_form_template = "admin/change_form.html"
+
     def read_page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the page shows of the row, which staff may see."""
         return {}

@@ -8,7 +8,7 @@ from factory.django import DjangoModelFactory
 
 from apps.core.hashing import keyed_hash
 from apps.events import partitions
-from apps.events.models import Event, Source
+from apps.events.models import Event, RejectedEvent, Source
 from tests.instants import NOON
 
 
@@ -53,3 +53,18 @@ class EventFactory(DjangoModelFactory):
         partitions.ensure(months={received_at.astimezone(UTC).date()})
         event: Event = super()._create(model_class, *args, **fields)
         return event
+
+
+class RejectedEventFactory(DjangoModelFactory):
+    """An event that named nobody."""
+
+    class Meta:
+        model = RejectedEvent
+
+    source = factory.SubFactory(SourceFactory)
+    is_secret = True
+    received_at = NOON
+    rejected_at = NOON
+    message_id = factory.Sequence(lambda number: f"rejected-{number}")
+    reason = "no_identifier"
+    payload = factory.LazyFunction(lambda: {"type": "track", "event": "Product Viewed"})

@@ -3,7 +3,8 @@
 import factory
 from factory.django import DjangoModelFactory
 
-from apps.messaging.models import Message, Template, TemplateVersion
+from apps.messaging import links
+from apps.messaging.models import Message, MessageContent, Template, TemplateVersion
 from tests.factories.contacts import ContactFactory
 from tests.instants import NOON
 
@@ -47,3 +48,21 @@ class MessageFactory(DjangoModelFactory):
     origin_id = 1
     due_at = NOON
     queued_at = NOON
+
+
+class MessageContentFactory(DjangoModelFactory):
+    """What a message said, with its pixel and one tracked link, as it was handed over."""
+
+    class Meta:
+        model = MessageContent
+
+    message = factory.SubFactory(MessageFactory)
+    subject = "Your cart is still here"
+    text = "Hello"
+    links = factory.LazyFunction(lambda: ["https://shop.example/sale"])
+
+    @factory.lazy_attribute
+    def html(self) -> str:
+        html = '<html><body><p><a href="https://shop.example/sale">Look</a></p></body></html>'
+        tracked, _ = links.track(html, public_id=self.message.public_id, campaign="test")
+        return tracked

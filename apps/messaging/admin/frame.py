@@ -13,5 +13,4 @@ def frame(html: str) -> HttpResponse:
     response["Content-Security-Policy"] = POLICY
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["Referrer-Policy"] = "no-referrer"
-    response["Cache-Control"] = "no-store, private"
     return response

@@ -1,0 +1,98 @@
+"""One row of each kind that the admin has a page for."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import models
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+
+from apps.accounts.models import User
+from apps.commerce.models import Cart, Order, Product
+from apps.consent import services as consent
+from apps.consent.models import ConsentRecord, Purpose, Suppression
+from apps.contacts.models import Contact
+from apps.events.models import Event, RejectedEvent, Source
+from apps.messaging.models import Message, Template
+from apps.segments.models import Segment
+from apps.workflows.models import Enrollment, Workflow
+from tests.factories.accounts import StaffFactory
+from tests.factories.commerce import CartItemFactory, OrderFactory, ProductFactory
+from tests.factories.consent import grant
+from tests.factories.contacts import ContactFactory
+from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
+from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
+from tests.factories.segments import SegmentFactory
+from tests.factories.workflows import EnrollmentFactory, StepLogFactory, WorkflowVersionFactory
+from tests.instants import NOON
+
+
+def _suppression() -> Suppression:
+    email = f"silent-{Suppression.objects.count()}@example.com"
+    consent.suppress(emails=[email], reason=Suppression.Reason.BOUNCED, now=NOON)
+    return Suppression.objects.latest("id")
+
+
+def _purpose() -> Purpose:
+    return Purpose.objects.create(key=f"purpose-{Purpose.objects.count()}", name="News")
+
+
+def _enrollment() -> Enrollment:
+    return StepLogFactory(enrollment=EnrollmentFactory()).enrollment
+
+
+def _interval() -> IntervalSchedule:
+    every = IntervalSchedule.objects.count() + 100
+    return IntervalSchedule.objects.create(every=every, period="seconds")
+
+
+def _task() -> PeriodicTask:
+    name = f"Task {PeriodicTask.objects.count()}"
+    return PeriodicTask.objects.create(name=name, task="core.tick", interval=_interval())
+
+
+def _clocked() -> ClockedSchedule:
+    at = NOON + timedelta(minutes=ClockedSchedule.objects.count())
+    return ClockedSchedule.objects.create(clocked_time=at)
+
+
+def _crontab() -> CrontabSchedule:
+    return CrontabSchedule.objects.create(minute=str(CrontabSchedule.objects.count()))
+
+
+def _solar() -> SolarSchedule:
+    latitude = SolarSchedule.objects.count()
+    return SolarSchedule.objects.create(event="sunrise", latitude=latitude, longitude=10)
+
+
+SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
+    Cart: lambda: CartItemFactory().cart,
+    ClockedSchedule: _clocked,
+    ConsentRecord: lambda: grant(ContactFactory(), Purpose.EMAIL_MARKETING, NOON),
+    Contact: ContactFactory,
+    CrontabSchedule: _crontab,
+    Enrollment: _enrollment,
+    Event: lambda: EventFactory(contact=ContactFactory()),
+    Group: lambda: Group.objects.create(name=f"Role {Group.objects.count()}"),
+    IntervalSchedule: _interval,
+    Message: lambda: MessageContentFactory().message,
+    Order: OrderFactory,
+    PeriodicTask: _task,
+    Product: ProductFactory,
+    Purpose: _purpose,
+    RejectedEvent: RejectedEventFactory,
+    Segment: SegmentFactory,
+    SolarSchedule: _solar,
+    Source: SourceFactory,
+    Suppression: _suppression,
+    Template: lambda: TemplateVersionFactory().template,
+    User: StaffFactory,
+    Workflow: lambda: WorkflowVersionFactory().workflow,
+}
