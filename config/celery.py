@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import WorkerShutdown
-from celery.signals import beat_init, worker_process_init, worker_shutting_down
+from celery.signals import beat_init, setup_logging, worker_process_init, worker_shutting_down
 from kombu import Connection
 
 from config.lifeline import hold_to_leader
@@ -35,6 +35,11 @@ class Application(Celery):
 app = Application("cuepost")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_logging(**_: Any) -> None:
+    """Django's settings say how to log; without a receiver Celery would add handlers of its own."""
 
 
 @worker_process_init.connect

@@ -14,6 +14,18 @@ from urllib.parse import SplitResult, urlsplit
 BASE_DIR = Path(__file__).resolve().parent.parent
 POSTGRES = {"postgres", "postgresql"}
 REDIS = {"redis", "rediss"}
+# As django-environ knows them.
+MAIL = {
+    "smtp",
+    "smtps",
+    "smtp+tls",
+    "smtp+ssl",
+    "consolemail",
+    "filemail",
+    "memorymail",
+    "dummymail",
+}
+LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 # As django-environ reads a yes.
 YES = {"true", "on", "ok", "y", "yes", "1"}
 SECONDS_TO_WAIT_FOR_PORT = 2.0
@@ -67,7 +79,7 @@ def require_free_port(options: Options) -> None:
         if problem.errno != errno.EADDRINUSE:
             break
         time.sleep(0.1)
-    if isinstance(problem, socket.gaierror):
+    if isinstance(problem, socket.gaierror) or (problem and problem.errno == errno.EADDRNOTAVAIL):
         raise OptionError(f"HOST must be an address of this machine, not {options.host!r}.")
     if isinstance(problem, PermissionError):
         raise OptionError(f"Port {options.port} is for root only: start it with PORT=8000.")
@@ -126,6 +138,25 @@ def read_redis_url(text: str) -> str:
     if text and (parts is None or parts.scheme not in REDIS or not parts.hostname):
         raise OptionError("REDIS_URL must look like redis://host:6379/0.")
     return text
+
+
+def read_email_url(text: str) -> str:
+    parts = _split(text)
+    if text and (parts is None or parts.scheme not in SMTP | OTHER_MAIL):
+        raise OptionError("EMAIL_URL must look like smtp://user:password@host:587?tls=True.")
+    return text
+
+
+def read_count(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise OptionError(f"{name} must be a whole number from 1 up, not {text!r}.")
+    return int(text)
+
+
+def read_log_level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise OptionError(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")
+    return text.upper()
 
 
 def _split(text: str) -> SplitResult | None:

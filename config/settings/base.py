@@ -178,9 +178,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Cuepost <hello@shop.
 POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", default="")
 EMAIL_TIMEOUT = 20
 # How many messages pass the gate together; a worker that dies leaves at most so many in doubt.
-GATE_BATCH = env.int("GATE_BATCH", default=20)
+GATE_BATCH = options.read_count("GATE_BATCH", env.str("GATE_BATCH", default="20"))
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="apps.messaging.backends.OutboxBackend")
-if url := env.str("EMAIL_URL", default=""):
+if url := options.read_email_url(env.str("EMAIL_URL", default="")):
     vars().update(env.email_url_config(url))
     if EMAIL_BACKEND.endswith("smtp.EmailBackend"):
         EMAIL_BACKEND = "apps.messaging.backends.SmtpBackend"
@@ -224,7 +224,17 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "config.logs.LineFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {
+        "handlers": ["console"],
+        "level": options.read_log_level(env.str("LOG_LEVEL", default="INFO")),
+    },
+    "loggers": {
+        # A line for each task would be two a second.
+        "celery": {"level": "WARNING"},
+        # Django's own handlers print tracebacks and mail them.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.request": {"level": "ERROR"},
+    },
 }
