@@ -15,17 +15,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 POSTGRES = {"postgres", "postgresql"}
 REDIS = {"redis", "rediss"}
 # As django-environ knows them.
-MAIL = {
-    "smtp",
-    "smtps",
-    "smtp+tls",
-    "smtp+ssl",
-    "consolemail",
-    "filemail",
-    "memorymail",
-    "dummymail",
-}
-LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+SMTP = {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
+OTHER_MAIL = {"consolemail", "filemail", "memorymail", "dummymail"}
+LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 # As django-environ reads a yes.
 YES = {"true", "on", "ok", "y", "yes", "1"}
 SECONDS_TO_WAIT_FOR_PORT = 2.0
