@@ -13,14 +13,10 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from apps.contacts.models import Contact, ContactQuerySet
 from apps.core.database import instant_array, number_array, text_array
+from apps.segments.occurrences import matching_events
 from apps.segments.references import load_segments, parts_of
-from apps.segments.rendering import (
-    Scope,
-    attribute_place,
-    matching_events,
-    newest_consent,
-    render,
-)
+from apps.segments.rendering import attribute_place, newest_consent, render
+from apps.segments.scope import Scope
 from apps.segments.sentences import describe
 from apps.segments.sql import Sql, param, sql
 from apps.segments.tree import AllOf, AnyOf, Attribute, Condition, Consent, Did, InSegment, Not
@@ -87,8 +83,8 @@ def matching_pairs(
 ) -> set[int]:
     """The keys of the subjects whose contacts meet the condition; one query for them all.
 
-    Windows end at `as_of`. What is recorded until `seen_until` counts as well: whoever decides
-    right now lets it be a little later, because the clocks of two machines differ.
+    Windows are counted from `as_of`. Whatever happened until `seen_until` is known by then: who
+    decides right now lets it be a little later, since the clocks of events and machines differ.
     """
     if not pairs:
         return set()

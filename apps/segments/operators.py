@@ -224,7 +224,7 @@ def _equals_sql(place: Place, wanted: Scalar | Var, entry_key: Sql) -> Sql:
     if isinstance(wanted, Decimal):
         return sql("{} = {}", place.number, _numeric(wanted))
     if place.json is not None:
-        return sql("{} = ANY ({})", place.json, param(_as_json([wanted]), "jsonb[]"))
+        return _any_json(place.json, [wanted])
     return FALSE if isinstance(wanted, bool) else sql("{} = {}", place.text, param(wanted, "text"))
 
 
@@ -245,17 +245,20 @@ def _among(place: Place, wanted: tuple[Scalar, ...]) -> Sql:
     if numbers:
         parts.append(sql("{} = ANY ({})", place.number, param(numbers, "numeric[]")))
     if others and place.json is not None:
-        parts.append(sql("{} = ANY ({})", place.json, param(_as_json(others), "jsonb[]")))
+        parts.append(_any_json(place.json, others))
     elif texts := [one for one in others if isinstance(one, str)]:
         parts.append(sql("{} = ANY ({})", place.text, param(texts, "text[]")))
     return any_of(parts)
 
 
-def _as_json(wanted: list[Any]) -> list[str]:
-    """The JSON values that equal these texts and truths; a text that spells a number equals it."""
-    found = [json.dumps(one) for one in wanted]
+def _any_json(place: Sql, wanted: list[Any]) -> Sql:
+    """Texts and truths are equal as they are; a text that spells a number equals that, too."""
     spelled = [read_number(one) for one in wanted]
-    return found + [write_number(number) for number in spelled if number is not None]
+    numbers = [write_number(number) for number in spelled if number is not None]
+    values = [json.dumps(one) for one in wanted] + numbers
+    if len(values) == 1:
+        return sql("{} = {}", place, param(values[0], "jsonb"))
+    return sql("{} = ANY ({})", place, param(values, "jsonb[]"))
 
 
 def _contains_sql(place: Place, wanted: Scalar) -> Sql:

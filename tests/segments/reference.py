@@ -89,17 +89,17 @@ def _did(condition: dict[str, Any], person: Person, asked: Question) -> bool:
 
 
 def _counts(deed: Deed, condition: dict[str, Any], asked: Question) -> bool:
-    at = min(deed.occurred_at, deed.received_at)
-    if deed.name != condition["did"] or at > asked.as_of:
+    if deed.name != condition["did"] or deed.occurred_at > asked.as_of:
         return False
     for demand in condition.get("where", []):
         wanted = demand["is"]
         if deed.item is None or deed.item != (asked.entry_key if wanted == KEY else wanted):
             return False
-    return _is_in_window(deed, at, condition, asked)
+    return _is_in_window(deed, condition, asked)
 
 
-def _is_in_window(deed: Deed, at: datetime, condition: dict[str, Any], asked: Question) -> bool:
+def _is_in_window(deed: Deed, condition: dict[str, Any], asked: Question) -> bool:
+    at = deed.occurred_at
     within, ago = condition.get("within"), condition.get("more_than_ago")
     if within == "since_enrollment":
         heard = deed.occurred_at if deed.is_backfill else max(deed.occurred_at, deed.received_at)
