@@ -1,6 +1,7 @@
 """E-mail backends of our own: mails as files, and SMTP that says whether a mail was taken."""
 
 import os
+import re
 import smtplib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 
 from apps.messaging.mime import CRLF, TwoPartMail
+
+# Nearly every recipient: nothing to take off, nothing to encode.
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 
 
 class ConnectionFailed(Exception):
@@ -159,6 +163,8 @@ def _as_sent(mail: EmailMessage) -> tuple[str, list[str], bytes]:
 @lru_cache(maxsize=1024)
 def _envelope_address(address: str, encoding: str) -> str:
     """The address without a name, its domain in ASCII."""
+    if _PLAIN_ADDRESS.fullmatch(address):
+        return address
     return parseaddr(sanitize_address(address, encoding))[1]
 
 

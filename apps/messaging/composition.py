@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
-from functools import partial
+from functools import lru_cache, partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,7 +104,7 @@ def compose(
 def headers(message: Message, *, unsubscribe_url: str, now: datetime) -> dict[str, str]:
     return {
         "Message-ID": f"<{message.public_id}@{message_domain()}>",
-        "Date": format_datetime(now),
+        "Date": _date(now),
         "List-Unsubscribe": f"<{unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
@@ -112,5 +112,15 @@ def headers(message: Message, *, unsubscribe_url: str, now: datetime) -> dict[st
 
 def message_domain() -> str:
     """The right side of our Message-IDs: the sender's domain, else the installation's."""
-    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-    return address.partition("@")[2] or urlsplit(settings.BASE_URL).hostname or "localhost"
+    return (
+        _domain(settings.DEFAULT_FROM_EMAIL) or urlsplit(settings.BASE_URL).hostname or "localhost"
+    )
+
+
+# A batch of mails has one time and one sender.
+_date = lru_cache(maxsize=8)(format_datetime)
+
+
+@lru_cache(maxsize=8)
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].partition("@")[2]
