@@ -1,8 +1,11 @@
 """Send: the outbox with gate, tracking and unsubscribe, against smtplib with the same mails."""
 
 import smtplib
+import statistics
 import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import count
 
 from django.core.mail import EmailMultiAlternatives
 from django.test import override_settings
@@ -12,82 +15,101 @@ from apps.messaging import delivery
 from apps.messaging import services as messaging
 from apps.messaging.models import Message, MessageContent
 from benchmarks import servers
+from benchmarks.ground import MAIL, PRODUCT, Ground, address
 from benchmarks.results import Result
 
-MAILS = 4000
+ROUNDS = 3
+MAILS = 1500
+SENDER = "hello@shop.example"
+_rounds = count()
 
 
-def queue(template_key: str, now: datetime, *, priority: int = 0) -> None:
-    """One message for each of the contacts, several times over."""
+def run(laid: Ground) -> list[Result]:
+    with servers.smtp_sink() as port:
+        backend = "apps.messaging.backends.SmtpBackend"
+        with override_settings(EMAIL_BACKEND=backend, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port):
+            rounds = [_round(port) for _ in range(ROUNDS)]
+    ours, built, made = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    ratio = statistics.median(mine / bare for mine, bare, _ in rounds)
+    return [
+        Result(
+            path="send, with gate, tracking, unsubscribe",
+            ours=f"{ours:,.0f} mails/s",
+            bare=f"{built:,.0f} mails/s",
+            ratio=f"{ratio:.0%}",
+            budget="≥ 50%, > 700/s",
+            is_met=ratio >= 0.5 and ours > 700,
+        ),
+        Result(
+            path="– the same, bare mails ready-made",
+            ours=f"{ours:,.0f} mails/s",
+            bare=f"{made:,.0f} mails/s",
+            ratio=f"{statistics.median(mine / bare for mine, _, bare in rounds):.0%}",
+            budget="–",
+            is_met=None,
+        ),
+    ]
+
+
+def queue(amount: int, *, now: datetime, priority: int = 0) -> None:
+    """Mails about a product that somebody looked at, for each of the contacts in turn."""
     contacts = list(Contact.objects.reachable().values_list("pk", flat=True))
+    mark = next(_rounds)
+    context = {"event": {"name": "Product Viewed", "properties": PRODUCT}}
     requests = [
         messaging.MessageRequest(
-            send_key=f"bench:{priority}:{number}",
+            send_key=f"bench:{mark}:{number}",
             contact_id=contacts[number % len(contacts)],
-            template_key=template_key,
-            context={},
+            template_key=MAIL,
+            context=context,
             origin_type="benchmark",
-            origin_id=0,
+            origin_id=mark,
             step_id="send",
             priority=priority,
         )
-        for number in range(MAILS)
+        for number in range(amount)
     ]
     messaging.queue_messages(requests=requests, now=now)
 
 
-def _deliver_all() -> float:
-    """Mails per second until nothing is queued."""
+def _round(port: int) -> tuple[float, float, float]:
+    """Mails per second: ours, built by Django's classes, and ready-made."""
+    queue(MAILS, now=datetime.now(UTC))
     began = time.monotonic()
-    while delivery.deliver(now=datetime.now(UTC), limit=50):
+    while delivery.deliver(now=datetime.now(UTC)):
         pass
-    rate = MAILS / (time.monotonic() - began)
-    sent = Message.objects.filter(origin_type="benchmark", status=Message.Status.SENT).count()
-    if sent != MAILS:
-        raise RuntimeError(f"Only {sent} of {MAILS} mails were sent.")
-    return rate
+    ours = MAILS / (time.monotonic() - began)
+    queued = Message.objects.filter(origin_type="benchmark")
+    if left := queued.exclude(status=Message.Status.SENT).count():
+        raise RuntimeError(f"{left} mails were not sent.")
+    content = MessageContent.objects.filter(message__in=queued)[0]
+    ready = [_build(content, number) for number in range(MAILS)]
+    built = _hand_over(port, lambda: (_build(content, number) for number in range(MAILS)))
+    return ours, built, _hand_over(port, lambda: ready)
 
 
-def _bare_rate(port: int) -> float:
-    """The same contents, built by Django's message classes and handed over by smtplib."""
-    content = MessageContent.objects.first()
-    if content is None:
-        raise RuntimeError("No mail was kept to compare with.")
-    began = time.monotonic()
+def _hand_over(port: int, mails: Callable[[], Iterable[bytes]]) -> float:
+    """Mails per second of smtplib, one after the other on one connection."""
     with smtplib.SMTP("127.0.0.1", port) as smtp:
-        for number in range(MAILS):
-            address = f"customer-{number}@example.com"
-            mail = EmailMultiAlternatives(
-                content.subject,
-                content.text,
-                "Shop <hello@shop.example>",
-                [address],
-                headers={
-                    "Message-ID": f"<{number}@shop.example>",
-                    "List-Unsubscribe": "<https://shop.example/e/u/token>",
-                    "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-                },
-            )
-            mail.attach_alternative(content.html, "text/html")
-            smtp.sendmail("hello@shop.example", [address], mail.message().as_bytes(linesep="\r\n"))
-    return MAILS / (time.monotonic() - began)
+        smtp.ehlo()
+        began = time.monotonic()
+        for number, mail in enumerate(mails()):
+            smtp.sendmail(SENDER, [address(number)], mail)
+        return MAILS / (time.monotonic() - began)
 
 
-def run(template_key: str) -> list[Result]:
-    now = datetime.now(UTC)
-    with servers.smtp_sink() as port:
-        backend = "apps.messaging.backends.SmtpBackend"
-        with override_settings(EMAIL_BACKEND=backend, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port):
-            queue(template_key, now)
-            rate = _deliver_all()
-        bare = _bare_rate(port)
-    return [
-        Result(
-            path="send, with gate, tracking, unsubscribe",
-            ours=f"{rate:,.0f} mails/s",
-            bare=f"{bare:,.0f} mails/s",
-            ratio=f"{rate / bare:.0%}",
-            budget="≥ 50%, > 700/s",
-            is_met=rate >= bare / 2 and rate > 700,
-        )
-    ]
+def _build(content: MessageContent, number: int) -> bytes:
+    """The same content by Django's classes."""
+    mail = EmailMultiAlternatives(
+        content.subject,
+        content.text,
+        f"Shop <{SENDER}>",
+        [address(number)],
+        headers={
+            "Message-ID": f"<{number}@shop.example>",
+            "List-Unsubscribe": "<https://shop.example/e/u/token>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+    )
+    mail.attach_alternative(content.html, "text/html")
+    return mail.message().as_bytes(linesep="\r\n")

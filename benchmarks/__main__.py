@@ -1,0 +1,52 @@
+"""`make bench`, or `python -m benchmarks [NAME …]`: measure, and print one table."""
+
+import importlib
+import os
+import platform
+import sys
+import time
+
+import django
+
+from benchmarks import database, results
+
+# In this order, when none is named.
+USUAL = ["accept", "process", "advance", "send", "latency"]
+# Fills a large database first, so only on request.
+LONG = ["segments"]
+
+
+def main() -> None:
+    names = sys.argv[1:] or USUAL
+    if unknown := [name for name in names if name not in USUAL + LONG]:
+        sys.exit(f"There is no benchmark {unknown[0]!r}; choose from {', '.join(USUAL + LONG)}.")
+    began = time.monotonic()
+    with database.prepared():
+        django.setup()
+        ground = importlib.import_module("benchmarks.ground")
+        laid = ground.lay()
+        rows: list[results.Result] = []
+        for name in names:
+            ground.settle()
+            _say(f"{name} …")
+            rows += importlib.import_module(f"benchmarks.{name}").run(laid)
+        machine = _machine()
+    print(f"{results.table(rows)}\n\n{machine} Took {time.monotonic() - began:.0f} s.")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _machine() -> str:
+    connection = importlib.import_module("django.db").connection
+    major, minor = divmod(connection.pg_version, 10000)
+    load = os.getloadavg()
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+        f"PostgreSQL {major}.{minor}, load before the end {load[0]:.1f} {load[1]:.1f} {load[2]:.1f}."
+    )
+
+
+if __name__ == "__main__":
+    main()

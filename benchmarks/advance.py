@@ -1,0 +1,136 @@
+"""Advance enrollments: the engine against plain statements that write the same rows."""
+
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from apps.contacts.models import Contact
+from apps.messaging.models import Message
+from apps.workflows import engine, store
+from apps.workflows.models import Enrollment, StepLog, Workflow
+from benchmarks.ground import RECIPE, Ground
+from benchmarks.results import Result
+
+ROUNDS = 3
+ENROLLMENTS = 6_000
+BATCH = 1000
+TURN = timedelta(hours=25)
+
+MOVE = """
+UPDATE bench_enrollment AS enrollment
+SET pc = new.pc, wake_at = new.wake_at::timestamptz, deadline_at = new.deadline_at::timestamptz,
+    status = new.status, finished_at = new.finished_at::timestamptz
+FROM (VALUES {}) AS new (id, pc, wake_at, deadline_at, status, finished_at)
+WHERE enrollment.id = new.id
+"""
+MOVED = "id, pc, wake_at::text, deadline_at::text, status, finished_at::text"
+LOG = "id, enrollment_id, step_id, action, outcome, values::text, logged_at"
+MESSAGE = (
+    "id, public_id, send_key, contact_id, template_version_id, purpose_id, context::text, "
+    "origin_type, origin_id, step_id, status, reason, reason_values::text, gate::text, priority, "
+    "due_at, attempt, failure_count, email, provider_id, queued_at"
+)
+_rounds = count()
+
+
+def run(laid: Ground) -> list[Result]:
+    rounds = [_round() for _ in range(ROUNDS)]
+    ours, bare = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    ratio = statistics.median(mine / plain for mine, plain in rounds)
+    return [
+        Result(
+            path="advance enrollments, one worker",
+            ours=f"{ours:,.0f} instructions/s",
+            bare=f"{bare:,.0f} instructions/s",
+            ratio=f"{ratio:.0%}",
+            budget="≥ 10,000/s",
+            is_met=ours >= 10_000,
+        )
+    ]
+
+
+def _round() -> tuple[float, float]:
+    """Instructions a second of the engine, and of its rows written by plain statements.
+
+    Everybody goes through cart recovery: wait, send, wait, send, end; each wait takes two turns.
+    """
+    now = datetime.now(UTC)
+    _enter(now)
+    mark = {model: model.objects.aggregate(id=Max("pk"))["id"] or 0 for model in (StepLog, Message)}
+    first = Enrollment.objects.live().order_by("pk")[0].pk
+    began, instructions = time.monotonic(), 0
+    for turn in range(3):
+        while done := engine.advance(now=now + turn * TURN, limit=BATCH):
+            instructions += done
+    ours = instructions / (time.monotonic() - began)
+    if Enrollment.objects.live().exists():
+        raise RuntimeError("Somebody is still inside.")
+    return ours, instructions / _write_plainly(first, mark[StepLog], mark[Message])
+
+
+def _enter(now: datetime) -> None:
+    """Let everybody in, several times over, each time about another cart."""
+    version = Workflow.objects.get(key=RECIPE).live_version
+    assert version
+    people = list(Contact.objects.reachable().values_list("pk", flat=True))
+    mark = next(_rounds)
+    rows = [
+        Enrollment(
+            workflow_id=version.workflow_id,
+            version_id=version.pk,
+            contact_id=people[number % len(people)],
+            entry_key=f"cart-{mark}-{number}",
+            context={"event": {"name": "Product Added", "properties": {"price": 12.5}}},
+            wake_at=now,
+            started_at=now,
+        )
+        for number in range(ENROLLMENTS)
+    ]
+    with transaction.atomic():
+        store.enter(rows, now=now)
+
+
+def _write_plainly(first: int, last_log: int, last_message: int) -> float:
+    """Seconds that UPDATE … FROM (VALUES …) and INSERT … VALUES need for what the engine wrote.
+
+    Each enrollment is moved three times, as in the engine's three turns.
+    """
+    moves = _read(f"SELECT {MOVED} FROM workflows_enrollment WHERE id >= {first}")  # noqa: S608
+    log = _read(f"SELECT {LOG} FROM workflows_steplog WHERE id > {last_log}")  # noqa: S608
+    messages = _read(f"SELECT {MESSAGE} FROM messaging_message WHERE id > {last_message}")  # noqa: S608
+    with connection.cursor() as cursor:
+        for name in ("workflows_enrollment", "workflows_steplog", "messaging_message"):
+            bench = f"bench_{name.partition('_')[2]}"
+            cursor.execute(f"CREATE TABLE {bench} (LIKE {name} INCLUDING ALL)")
+        cursor.execute(
+            f"INSERT INTO bench_enrollment SELECT * FROM workflows_enrollment WHERE id >= {first}"  # noqa: S608
+        )
+    began = time.monotonic()
+    for _ in range(3):
+        _in_batches(moves, MOVE)
+    _in_batches(log, f"INSERT INTO bench_steplog ({LOG}) VALUES {{}}".replace("::text", ""))
+    insert = f"INSERT INTO bench_message ({MESSAGE}) VALUES {{}}".replace("::text", "")
+    _in_batches(messages, insert)
+    took = time.monotonic() - began
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE bench_enrollment, bench_steplog, bench_message")
+    return took
+
+
+def _read(statement: str) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def _in_batches(rows: list[tuple[object, ...]], statement: str) -> None:
+    one = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
+    for start in range(0, len(rows), BATCH):
+        chunk = rows[start : start + BATCH]
+        with transaction.atomic(), connection.cursor() as cursor:
+            values = ", ".join([one] * len(chunk))
+            cursor.execute(statement.format(values), [value for row in chunk for value in row])
