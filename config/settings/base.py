@@ -206,6 +206,8 @@ CELERY_TASK_DEFAULT_QUEUE = "cuepost"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 8
 # Its database connection stays open from task to task; core.tick looks whether it still works.
 CELERY_DB_REUSE_MAX = 10_000
+# Only of tasks that are acknowledged late, and there are none; said here, or Celery warns.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 300
