@@ -165,8 +165,10 @@ class Event(models.Model):
 
     class Meta:
         indexes = [
-            # Read by conditions (did, did_not) and by the timeline.
-            models.Index(fields=["contact", "name", "occurred_at"], name="event_by_contact"),
+            # Read by conditions (did, did_not), often it alone, and by the timeline.
+            models.Index(
+                fields=["contact", "name", "occurred_at"], include=["type"], name="event_by_contact"
+            ),
             # Read by EventQuerySet.anonymous(), when a visitor identifies.
             models.Index(
                 fields=["anonymous_id", "received_at"],

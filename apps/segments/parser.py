@@ -37,6 +37,7 @@ MAX_PARTS = 100
 MAX_COUNT = 10_000
 SINCE_ENROLLMENT = "since_enrollment"
 STATUSES = ("granted", "denied")
+_NOT_HERE = "can't be used here; only conditions about people in a workflow know it."
 
 
 def parse(data: Any, *, allow_enrollment: bool = False) -> Condition:
@@ -138,9 +139,7 @@ class _Parser:
             return _between(data["between"], at(path, "between"))
         is_since = data.get("within") == SINCE_ENROLLMENT
         if is_since and not self.allow_enrollment:
-            raise ConditionError(
-                at(path, "within"), "since_enrollment has a meaning inside a workflow only."
-            )
+            raise ConditionError(at(path, "within"), f"{SINCE_ENROLLMENT} {_NOT_HERE}")
         within, ago = (
             read_duration(data[name], at(path, name)) if name in data and not skipped else None
             for name, skipped in (("within", is_since), ("more_than_ago", False))
@@ -171,7 +170,7 @@ class _Parser:
         if data != {"var": Var.ENTRY_KEY}:
             raise ConditionError(path, "must be {var: entry_key}; there is no other.")
         if not self.allow_enrollment:
-            raise ConditionError(path, "{var: entry_key} has a meaning inside a workflow only.")
+            raise ConditionError(path, f"{{var: entry_key}} {_NOT_HERE}")
         return Var(Var.ENTRY_KEY)
 
 

@@ -145,8 +145,8 @@ def load(source: str) -> dict[str, Any]:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, yaml.SafeLoader)):
             raise DefinitionError("", "References (*name) are not possible; write the part out.")
-        data = yaml.safe_load(source)
-        msgspec.json.encode(data)
+        # As it is stored: dates become text.
+        data = msgspec.json.decode(msgspec.json.encode(yaml.safe_load(source)))
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
         raise DefinitionError(f"line {line}", f"not valid YAML ({problem.problem}).") from problem
@@ -243,16 +243,18 @@ def _duration(value: Any, path: str) -> timedelta:
     return duration
 
 
-def _condition(data: Any, path: str) -> Condition:
+def _condition(data: Any, path: str, *, allow_enrollment: bool = True) -> Condition:
     try:
-        return conditions.parse(data, allow_enrollment=True)
+        return conditions.parse(data, allow_enrollment=allow_enrollment)
     except ConditionError as problem:
         raise DefinitionError(path, str(problem)) from problem
 
 
 def _event_filter(data: dict[str, Any], path: str) -> EventFilter:
     name = _text(data, "event", path)
-    condition = _condition({"did": name, "where": data.get("where", [])}, path)
+    # One event is judged by itself, so it can't be compared with what an enrollment is about.
+    asked = {"did": name, "where": data.get("where", [])}
+    condition = _condition(asked, path, allow_enrollment=False)
     if not isinstance(condition, Did):
         raise DefinitionError(path, "must name one event.")
     return EventFilter(event=name, did=condition)

@@ -26,7 +26,9 @@ def meeting(condition: Condition, enrollments: Sequence[Enrollment], *, now: dat
         )
         for row in enrollments
     ]
-    return segments.matching_pairs(condition, pairs=pairs, as_of=now)
+    # Everything that has been processed counts, also what came in while we were busy.
+    seen_until = now + CLOCK_SLACK
+    return segments.matching_pairs(condition, pairs=pairs, as_of=now, seen_until=seen_until)
 
 
 def find_exits(

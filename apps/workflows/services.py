@@ -10,8 +10,10 @@ from django.db.models import Max
 
 from apps.messaging import services as messaging
 from apps.messaging.models import Template
+from apps.segments import services as segments
+from apps.segments.conditions import ConditionError
 from apps.workflows import compiler, definition, store
-from apps.workflows.definition import Send
+from apps.workflows.definition import Definition, DefinitionError, If, Send, WaitUntil
 from apps.workflows.models import Enrollment, Workflow, WorkflowVersion
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -73,10 +75,12 @@ def save_definition(
 def publish(*, version: WorkflowVersion, now: datetime) -> Workflow:
     """Let a version be the one that people enter; who is inside goes on with their own.
 
-    Raises MissingTemplate where a step would send a mail that is not published.
+    Raises MissingTemplate where a step would send a mail that is not published, and
+    DefinitionError where a condition names a segment that can't be used.
     """
     tree = definition.parse(version.definition)
     _check_templates({step.template for step in tree.walk() if isinstance(step, Send)})
+    _check_segments(tree)
     workflow = Workflow.objects.select_for_update().get(pk=version.workflow_id)
     if version.published_at is None:
         version.published_at = now
@@ -92,6 +96,17 @@ def _check_templates(keys: set[str]) -> None:
     missing = sorted(keys - set(published.values_list("key", flat=True)))
     if missing:
         raise MissingTemplate(f"Publish these mails first: {', '.join(missing)}.")
+
+
+def _check_segments(tree: Definition) -> None:
+    forks = [step for step in tree.walk() if isinstance(step, If | WaitUntil)]
+    for condition in [tree.exit_when, *(step.condition for step in forks)]:
+        if condition is None:
+            continue
+        try:
+            segments.check_segments(condition)
+        except ConditionError as problem:
+            raise DefinitionError("", str(problem)) from problem
 
 
 @transaction.atomic

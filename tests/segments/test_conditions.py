@@ -55,7 +55,7 @@ COUNTRY = {"attribute": "country", "is": "DE"}
         ({"did": "A", "between": [1, 2], "within": "1 day"}, "between: can't stand beside within:"),
         (
             {"did": "A", "within": "since_enrollment"},
-            "within: since_enrollment has a meaning insid",
+            "within: since_enrollment can't be used here",
         ),
         ({"did": "A", "where": {"property": "a"}}, "where: must be a list such as [{property:"),
         ({"did": "A", "where": ["a"]}, "where[0]: must be like {property: category, is: shoes}."),
@@ -74,7 +74,7 @@ COUNTRY = {"attribute": "country", "is": "DE"}
         ),
         (
             {"did": "A", "where": [{"property": "a", "is": {"var": "entry_key"}}]},
-            "where[0].is: {var: entry_key} has a meaning inside a workflow only.",
+            "where[0].is: {var: entry_key} can't be used here; only conditions about people in",
         ),
         ({"attribute": "plan", "is": [1]}, "is: is a list; use in: or not_in: for several values."),
         ({"attribute": "plan", "is": None}, "is: is empty; use “is_set: false” for what is not"),

@@ -34,7 +34,11 @@ def test_save_segment_stores_what_can_be_asked():
     [
         ("a b", GERMAN, "in_segment: “a b” must have only letters, digits, - and _."),
         ("x", {"dad": 1}, "“dad” is not a condition"),
-        ("x", {"did": "A", "within": "since_enrollment"}, "within: since_enrollment has a meaning"),
+        (
+            "x",
+            {"did": "A", "within": "since_enrollment"},
+            "within: since_enrollment can't be used here",
+        ),
         ("x", {"all": [{"in_segment": "gone"}]}, "in_segment: there is no segment “gone”."),
         ("x", {"in_segment": "x"}, "in_segment: the segments form a circle: x → x."),
         ("b", {"in_segment": "c"}, "in_segment: the segments form a circle: b → c → b."),

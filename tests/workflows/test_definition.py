@@ -5,6 +5,7 @@ from apps.workflows.definition import DefinitionError
 from tests.factories.workflows import make_definition
 
 GOOD = {"wait": "1 hour"}
+KEYED = {"property": "cart_id", "is": {"var": "entry_key"}}
 
 
 def nested(depth):
@@ -49,6 +50,10 @@ def nested(depth):
         ),
         ({"steps": [{"if": {"did": "A"}}]}, "steps[0]: needs steps under then: or else:."),
         ({"steps": [{"if": "A", "then": [GOOD]}]}, "steps[0].if"),
+        (
+            {"trigger": {"event": "A", "where": [KEYED]}},
+            "trigger: where[0].is: {var: entry_key} can't be used here; only conditions",
+        ),
         (
             {"steps": [{"if": {"did": "A"}, "then": [{"wait": "x"}]}]},
             "steps[0].then[0].wait: 'x' is not a duration",
@@ -105,6 +110,12 @@ def test_load_refuses_with_a_sentence(source, message):
         definition.load(source)
 
     assert message in str(problem.value)
+
+
+def test_load_reads_dates_as_they_are_stored():
+    data = definition.load("exit_when: {did: A, between: [2026-01-01, 2026-01-31]}")
+
+    assert data == {"exit_when": {"did": "A", "between": ["2026-01-01", "2026-01-31"]}}
 
 
 def test_derived_ids_are_stable_and_keep_clear_of_given_ones():

@@ -64,6 +64,14 @@ def test_an_exit_condition_that_came_true_refuses_for_good(steps):
     assert verdict.values["event"] == "Order Completed"
 
 
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_an_exit_event_counts_though_its_clock_is_ahead_of_ours(minutes):
+    row = sent()
+    happen(row.contact, "Order Completed", after(1, minutes=minutes), received_at=after(1))
+
+    assert ask(row).reason == "exit_condition"
+
+
 def test_an_enrollment_whose_exit_condition_came_true_at_the_gate_leaves():
     row = sent({"wait": "1 day"})
     happen(row.contact, "Order Completed", after(0.5))

@@ -75,6 +75,19 @@ def test_go_live_needs_published_mails():
     assert version.workflow.status == "draft"
 
 
+def test_go_live_needs_the_segments_that_it_speaks_of():
+    version = save(
+        exit_when={"did": "A"},
+        steps=[{"if": {"in_segment": "gone"}, "then": [{"exit": "bye"}]}],
+    )
+
+    with pytest.raises(DefinitionError, match="there is no segment “gone”"):
+        services.go_live(workflow=version.workflow, now=NOON)
+
+    version.workflow.refresh_from_db()
+    assert version.workflow.status == "draft"
+
+
 def test_go_live_needs_a_version():
     with pytest.raises(services.NoVersion):
         services.go_live(workflow=WorkflowFactory(), now=NOON)

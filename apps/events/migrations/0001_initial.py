@@ -29,7 +29,7 @@ CREATE TABLE events_event (
     PRIMARY KEY (id, received_at)
 ) PARTITION BY RANGE (received_at);
 ALTER SEQUENCE events_event_id_seq OWNED BY events_event.id;
-CREATE INDEX event_by_contact ON events_event (contact_id, name, occurred_at);
+CREATE INDEX event_by_contact ON events_event (contact_id, name, occurred_at) INCLUDE (type);
 CREATE INDEX event_by_anonymous ON events_event (anonymous_id, received_at)
     WHERE contact_id IS NULL;
 """
@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                         ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='events.source')),
                     ],
                     options={
-                        'indexes': [models.Index(fields=['contact', 'name', 'occurred_at'], name='event_by_contact'), models.Index(condition=models.Q(('contact', None)), fields=['anonymous_id', 'received_at'], name='event_by_anonymous')],
+                        'indexes': [models.Index(fields=['contact', 'name', 'occurred_at'], include=('type',), name='event_by_contact'), models.Index(condition=models.Q(('contact', None)), fields=['anonymous_id', 'received_at'], name='event_by_anonymous')],
                     },
                 ),
             ],
