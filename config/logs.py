@@ -12,6 +12,7 @@ from types import TracebackType
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAX_PLACES = 3
+MAX_CHARACTERS = 600
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -28,7 +29,7 @@ class LineFormatter(logging.Formatter):
         if problem and isinstance(line.args, dict) and "exc" in line.args:
             # Celery puts the exception's text into the message as well.
             line.args = {**line.args, "exc": type(problem).__name__, "traceback": ""}
-        text = " ".join(super().format(line).split())
+        text = " ".join(super().format(line).split())[:MAX_CHARACTERS]
         return f"{text} ({_describe(problem)})" if problem else text
 
 
