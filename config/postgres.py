@@ -53,6 +53,7 @@ SETTINGS = {
 }
 MAX_LOG_BYTES = 10_000_000
 _COMPLAINT = re.compile(r"^.*?\b(?:FATAL|PANIC|ERROR|error):\s*")
+_FULL = "No space left on device"
 # What passes by itself: the processes of a killed server let go, the next free port is tried.
 _PASSING = ("pre-existing shared memory block", "lock file", "could not create any TCP/IP sockets")
 
@@ -228,16 +229,20 @@ def _open_log(footing: Footing) -> Path:
 
 
 def _read_reason(log: Path, began: int) -> str:
-    """The last complaint that was logged after that position."""
+    """What was wrong, by what was logged after that position."""
     with log.open("rb") as file:
         file.seek(began)
         lines = file.read().decode(errors="replace").splitlines()
+    if _FULL in "".join(lines):
+        return _FULL
+    # A few complaints have no level; then it is the last line that isn't chatter.
     complaints = [line for line in lines if _COMPLAINT.match(line)]
+    complaints = complaints or [line for line in lines if "LOG:" not in line]
     return _COMPLAINT.sub("", complaints[-1]).rstrip(".") if complaints else ""
 
 
 def _advise(data: Path, reason: str, log: Path) -> str:
-    if "No space left" in reason:
+    if reason == _FULL:
         return f"The disk under {data.parent} is full: free some space and start again."
     told = f"“{reason}”, " if reason else ""
     return (

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError, connection
 from psycopg.errors import InsufficientPrivilege
 
+from config import home
 from config.home import HomeError
 from config.options import OptionError
 
@@ -46,11 +47,7 @@ def _require_database() -> None:
     try:
         connection.ensure_connection()
     except OperationalError as problem:
-        reason = str(problem).strip().split("\n")[0].rstrip(".")
-        raise NotReady(
-            f"The database of DATABASE_URL does not answer ({reason}): start it, or put the"
-            " variable right."
-        ) from problem
+        raise NotReady(_explain(str(problem).strip().split("\n")[0].rstrip("."))) from problem
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version_num")
         found = int(cursor.fetchone()[0])
@@ -58,6 +55,13 @@ def _require_database() -> None:
         raise NotReady(
             "The database of DATABASE_URL is too old: Cuepost needs PostgreSQL 15 or newer."
         )
+
+
+def _explain(reason: str) -> str:
+    if settings.DATABASE_URL == home.read_database_url(settings.CUEPOST_HOME):
+        data = settings.CUEPOST_HOME / "postgres"
+        return f"The data in {data} is damaged ({reason}): move it aside to begin anew."
+    return f"The database does not answer ({reason}): start it, or put DATABASE_URL right."
 
 
 def _require_redis() -> None:
