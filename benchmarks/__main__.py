@@ -41,10 +41,10 @@ def _say(text: str) -> None:
 def _machine() -> str:
     connection = importlib.import_module("django.db").connection
     major, minor = divmod(connection.pg_version, 10000)
-    load = os.getloadavg()
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
-        f"PostgreSQL {major}.{minor}, load before the end {load[0]:.1f} {load[1]:.1f} {load[2]:.1f}."
+        f"PostgreSQL {major}.{minor}; load average in the end {load}."
     )
 
 

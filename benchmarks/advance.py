@@ -4,6 +4,7 @@ import statistics
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max
@@ -112,22 +113,25 @@ def _write_plainly(first: int, last_log: int, last_message: int) -> float:
     began = time.monotonic()
     for _ in range(3):
         _in_batches(moves, MOVE)
-    _in_batches(log, f"INSERT INTO bench_steplog ({LOG}) VALUES {{}}".replace("::text", ""))
-    insert = f"INSERT INTO bench_message ({MESSAGE}) VALUES {{}}".replace("::text", "")
-    _in_batches(messages, insert)
+    _in_batches(log, _insert("bench_steplog", LOG))
+    _in_batches(messages, _insert("bench_message", MESSAGE))
     took = time.monotonic() - began
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE bench_enrollment, bench_steplog, bench_message")
     return took
 
 
-def _read(statement: str) -> list[tuple[object, ...]]:
+def _insert(table: str, columns: str) -> str:
+    return f"INSERT INTO {table} ({columns.replace('::text', '')}) VALUES {{}}"  # noqa: S608
+
+
+def _read(statement: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
-def _in_batches(rows: list[tuple[object, ...]], statement: str) -> None:
+def _in_batches(rows: list[tuple[Any, ...]], statement: str) -> None:
     one = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
     for start in range(0, len(rows), BATCH):
         chunk = rows[start : start + BATCH]

@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
@@ -35,6 +38,7 @@ def running(arguments: list[str], **environment: str) -> Iterator[psutil.Process
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         env={**os.environ, **environment},
+        cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -59,6 +63,16 @@ def granian(target: str, **environment: str) -> Iterator[tuple[psutil.Process, i
     with running([*arguments, "--no-access-log", target], **environment) as process:
         wait_for_port(port)
         yield process, port
+
+
+@contextmanager
+def product(smtp_port: int) -> Iterator[tuple[psutil.Process, int]]:
+    """Everything that `make run` starts, with mails going to that server."""
+    port = free_port()
+    environment = {"PORT": str(port), "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}"}
+    with running(["manage", "run_local"], **environment) as supervisor:
+        wait_for_port(port, seconds=60)
+        yield supervisor, port
 
 
 @contextmanager
