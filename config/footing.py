@@ -37,8 +37,23 @@ class Footing:
     home: Path
     user: "User | None"
 
-    def spawn(self, command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-        return spawn([str(self.programs / command[0]), *command[1:]], self.user, self.home, output)
+    def spawn(
+        self, command: list[str], output: IO[bytes], stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
+        command = [str(self.programs / command[0]), *command[1:]]
+        return spawn(command, self.user, self.home, output, stdin)
+
+    def run(self, command: list[str], output: IO[bytes], words: bytes = b"") -> bool:
+        """Run one to its end, and tell it something on the way; whether it succeeded."""
+        process = self.spawn(command, output, stdin=subprocess.PIPE)
+        try:
+            process.communicate(words)
+        except BaseException:
+            # It has processes of its own.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return process.returncode == 0
 
     def own(self, path: Path) -> None:
         if self.user:
@@ -60,12 +75,16 @@ def find_footing(folder: Path) -> Footing:
 
 
 def spawn(
-    command: list[str], user: User | None, folder: Path, output: IO[bytes] | int
+    command: list[str],
+    user: User | None,
+    folder: Path,
+    output: IO[bytes] | int,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 -- our own arguments
         command,
         cwd=folder,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=ENVIRONMENT,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from config.footing import ENVIRONMENT, Footing, PostgresError, find_footing
+from config.footing import Footing, PostgresError, find_footing
 from config.home import write_private
 
 __all__ = ["PostgresError", "Server", "free_port"]
@@ -175,35 +175,23 @@ def _read_password(footing: Footing) -> str:
 
 def _make_data(footing: Footing, data: Path) -> None:
     """Make the data in a draft folder first: what is there under its name is complete."""
-    draft = data.with_name("data.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    log = _open_log(footing)
+    for leftover in data.parent.glob("data.*.new"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    # Of this process only: one that was killed may still be clearing its own away.
+    draft = data.with_name(f"data.{os.getpid()}.new")
     initdb = ["initdb", "-D", str(draft), f"--pwfile={footing.home / 'password'}", *INITDB]
+    # In single-user mode no server and no password are needed.
+    single = ["postgres", "--single", "-D", str(draft), "postgres"]
+    log = _open_log(footing)
     with log.open("ab") as output:
         began = output.tell()
-        is_made = footing.spawn(initdb, output).wait() == 0
-        is_made = is_made and _make_database(footing, draft)
+        is_made = footing.run(initdb, output) and footing.run(
+            single, output, f"CREATE DATABASE {NAME}\n".encode()
+        )
     if not is_made:
+        shutil.rmtree(draft, ignore_errors=True)
         raise PostgresError(_advise(data, _read_reason(log, began), log))
     draft.rename(data)
-
-
-def _make_database(footing: Footing, data: Path) -> bool:
-    """Make our database in single-user mode, where no server and no password are needed."""
-    command = [str(footing.programs / "postgres"), "--single", "-D", str(data), "postgres"]
-    user = footing.user
-    done = subprocess.run(  # noqa: S603 -- our own arguments
-        command,
-        input=f"CREATE DATABASE {NAME}\n".encode(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
-        check=False,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[] if user else None,
-    )
-    return done.returncode == 0
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], footing: Footing, port: int) -> bool:

@@ -58,7 +58,7 @@ def _require_database() -> None:
 
 
 def _explain(reason: str) -> str:
-    if settings.DATABASE_URL == home.read_database_url(settings.CUEPOST_HOME):
+    if home.read_database_url(settings.CUEPOST_HOME) == settings.DATABASE_URL:
         data = settings.CUEPOST_HOME / "postgres"
         return f"The data in {data} is damaged ({reason}): move it aside to begin anew."
     return f"The database does not answer ({reason}): start it, or put DATABASE_URL right."
