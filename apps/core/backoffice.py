@@ -94,6 +94,8 @@ class StaffAdmin(ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 0
+    # Each would count the whole table once more.
+    show_facets = admin.ShowFacets.NEVER
     compressed_fields = True
     # The lists have a button with words instead.
     show_add_link = False
@@ -105,6 +107,8 @@ class StaffAdmin(ModelAdmin):
     heading = ""
     # What the list says, and what to do, where it has no rows at all.
     empty_text = ""
+    # What staff presses then, as text and the name of an address; else the button to add a row.
+    empty_link: tuple[str, str] | tuple[()] = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StaffChangeList
@@ -118,7 +122,6 @@ class StaffAdmin(ModelAdmin):
             {
                 "heading": heading,
                 "title": heading,
-                "empty_text": self.empty_text,
                 **(extra_context or {}),
             },
         )

@@ -159,7 +159,7 @@ def test_a_new_address_takes_the_place_of_the_old_one(staff):
         ({"email": "known@example.com"}, "Another contact is already known by this."),
         ({"external_id": "u-2"}, "Another contact already has this user ID."),
         ({"email": "not an address"}, "Enter a valid email address."),
-        ({"email": "a@-b-.example"}, "Enter a valid email address."),
+        ({"email": "ada@localhost"}, "This is not an e-mail address."),
     ],
 )
 def test_a_name_that_can_not_be_is_told_at_its_field(staff, entered, message):
@@ -175,6 +175,15 @@ def test_a_name_that_can_not_be_is_told_at_its_field(staff, entered, message):
     assert answer.status_code == 200
     assert message in answer.content.decode()
     assert Contact.objects.get(pk=contact.pk).email == "old@example.com"
+
+
+def test_a_contact_may_have_no_address(staff):
+    contact = ContactFactory(email="old@example.com")
+
+    staff.post(f"{object_url(contact)}?edit", {**EDIT, "email": "", "external_id": "u-1"})
+
+    assert Contact.objects.get().email is None
+    assert names_of(contact) == {("user_id", "u-1")}
 
 
 def test_save_contact_leaves_nothing_half_done_where_a_name_is_taken():
@@ -311,7 +320,12 @@ def test_staff_keeps_an_address_silent(staff):
 
 
 @pytest.mark.parametrize(
-    ("email", "message"), [("known@example.com", "It is silent already"), ("x", "valid email")]
+    ("email", "message"),
+    [
+        ("known@example.com", "It is silent already"),
+        ("x", "Enter a valid email address."),
+        ("ada@localhost", "This is not an e-mail address."),
+    ],
 )
 def test_an_address_that_can_not_be_silenced_is_told(staff, email, message):
     staff.post(model_url(Suppression, "add"), {"email": "known@example.com"})

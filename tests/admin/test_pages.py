@@ -4,12 +4,17 @@ import pytest
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from apps.contacts.models import Contact
 from apps.core.backoffice import ReadOnlyAdmin
 from apps.core.pages import model_url, object_url
+from apps.segments.selectors import Size
 from apps.workflows.models import Workflow
 from tests.admin.samples import SAMPLES
+from tests.factories.commerce import ProductFactory
+from tests.factories.contacts import ContactFactory
+from tests.factories.segments import SegmentFactory
 
 NAMED = sorted(SAMPLES, key=lambda model: model.__name__)
 MODELS = pytest.mark.parametrize("model", NAMED, ids=lambda model: model.__name__)
@@ -94,11 +99,58 @@ def test_a_list_counts_no_further_than_it_has_to(staff, monkeypatch):
     assert "Filter or search for older ones." in page
 
 
+def test_a_list_of_many_pages_leads_to_each_of_them(staff, monkeypatch):
+    monkeypatch.setattr(admin.site.get_model_admin(Contact), "list_per_page", 1)
+    for _ in range(20):
+        SAMPLES[Contact]()
+
+    page = staff.get(model_url(Contact), {"p": "10"}).content.decode()
+    beyond = staff.get(model_url(Contact), {"p": "99"})
+
+    links = [number for number in range(1, 21) if f'href="?p={number}"' in page]
+    assert links == [1, 8, 9, 11, 12, 20]
+    assert '<span aria-current="page">10</span>' in page
+    assert beyond.status_code == 302
+
+
+def test_a_product_is_shown_as_mails_show_it(staff):
+    product = ProductFactory(image_url="https://shop.example/mug.png", name="A <b>mug</b>")
+
+    page = staff.get(object_url(product)).content.decode()
+
+    assert '<img src="https://shop.example/mug.png" alt="A &lt;b&gt;mug&lt;/b&gt;"' in page
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"attribute": "country", "is": "DE"}, "1 contact now."),
+        ({"what": 1}, "This condition can&#x27;t be used: "),
+        ({"in_segment": "gone"}, "gone"),
+    ],
+)
+def test_a_segment_says_who_is_in_it(staff, condition, words):
+    ContactFactory(country="DE")
+
+    page = staff.get(object_url(SegmentFactory(condition=condition))).content.decode()
+
+    assert words in page
+
+
+def test_a_segment_that_is_too_large_to_count_says_so(staff, monkeypatch):
+    monkeypatch.setattr("apps.segments.selectors.measure", lambda segment, now: Size(None))
+
+    page = staff.get(object_url(SegmentFactory())).content.decode()
+
+    assert "Counting takes too long for this page." in page
+
+
 def test_a_list_without_rows_says_what_to_do(staff):
     page = staff.get(model_url(Workflow)).content.decode()
 
     assert "Nothing here yet" in page
     assert "Start with a recipe" in page
+    assert f'href="{reverse("admin:workflows_workflow_recipes")}">Install a recipe</a>' in page
 
 
 def test_a_search_without_hits_offers_everything(staff):

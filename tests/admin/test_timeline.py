@@ -86,6 +86,14 @@ def test_entries_are_told_in_plain_words():
     ]
 
 
+def test_a_mail_says_whether_it_was_opened_and_clicked():
+    mail = MessageFactory(opened_at=NOON, clicked_at=NOON)
+
+    (line,) = selectors.get_timeline(mail.contact).lines
+
+    assert line.entry.note == f"{mail.template_version.template} · opened · clicked"
+
+
 def test_one_kind_alone_can_be_read():
     contact = ContactFactory()
     live_through_a_lot(contact)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -20,6 +20,7 @@ from apps.core.pages import model_url, object_url
 
 register = template.Library()
 
+JUST_NOW = timedelta(seconds=10)
 ICONS = {"good": "check_circle", "warning": "warning", "danger": "error", "neutral": "info"}
 
 
@@ -37,10 +38,17 @@ def ago(at: datetime | None) -> SafeString | str:
     if at is None:
         return "–"
     span = timezone.now() - at  # noqa: TID251 -- a page says “ago” as of its rendering
-    seconds = span.total_seconds()
-    words = f"{wording.roughly(span)} ago" if seconds >= 0 else f"in {wording.roughly(-span)}"
     exact = wording.moment(at)
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, _distance(span)
+    )
+
+
+def _distance(span: timedelta) -> str:
+    if abs(span) < JUST_NOW:
+        return "just now"
+    is_past = span > timedelta(0)
+    return f"{wording.roughly(span)} ago" if is_past else f"in {wording.roughly(-span)}"
 
 
 @register.filter
@@ -62,6 +70,12 @@ def icon_of(tone: str) -> str:
 @register.filter
 def rows_of(values: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return wording.rows_of(values or {})
+
+
+@register.filter
+def item(values: Mapping[str, Any] | None, name: str) -> Any:
+    """One value of a dictionary whose key is in a variable."""
+    return (values or {}).get(name)
 
 
 @register.filter

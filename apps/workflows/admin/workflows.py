@@ -16,8 +16,9 @@ from apps.contacts.models import Contact
 from apps.core.backoffice import PageAdmin, Question, has_perm, page_action
 from apps.core.pages import object_url
 from apps.messaging import wording as messaging
+from apps.messaging.models import Template
 from apps.workflows import panel, selectors, services, wording
-from apps.workflows.definition import DefinitionError, load, parse
+from apps.workflows.definition import DefinitionError, Send, load, parse
 from apps.workflows.models import Workflow, WorkflowVersion
 
 STARTER = """key: my-workflow
@@ -91,6 +92,7 @@ class WorkflowAdmin(PageAdmin):
         "A workflow writes to one person at a time, because of what that person did. Start with a "
         "recipe: it brings its mails along."
     )
+    empty_link = ("Install a recipe", "admin:workflows_workflow_recipes")
 
     @admin.display(description="live")
     def live_version_number(self, workflow: Workflow) -> str:
@@ -115,6 +117,7 @@ class WorkflowAdmin(PageAdmin):
             "newest": newest,
             "shown": shown,
             "tree": selectors.get_tree(shown) if shown else None,
+            "mails": _mails(shown) if shown else {},
             "yaml": selectors.get_yaml(shown) if shown else "",
             "versions": row.versions.order_by("-number").defer("program", "definition")[:20],
         }
@@ -246,6 +249,14 @@ class WorkflowAdmin(PageAdmin):
 
 def _newest(workflow: Workflow) -> WorkflowVersion | None:
     return workflow.versions.select_related("workflow").order_by("-number").first()
+
+
+def _mails(version: WorkflowVersion) -> dict[str, str]:
+    """Where the texts are that its steps send, by step."""
+    steps = [step for step in parse(version.definition).walk() if isinstance(step, Send)]
+    templates = Template.objects.filter(key__in={step.template for step in steps})
+    urls = {template.key: object_url(template) for template in templates}
+    return {step.id: urls[step.template] for step in steps if step.template in urls}
 
 
 def _shown_version(request: HttpRequest, workflow: Workflow) -> WorkflowVersion | None:
