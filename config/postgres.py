@@ -108,7 +108,7 @@ class Server:
         password = _read_password(footing)
         data = footing.home / "data"
         if not data.exists():
-            _make_data(footing, data)
+            _make_data(footing, data, is_lasting=self.options.get("fsync") != "off")
         stop_leftover(data)
         self._launch(footing, data)
         return f"postgres://{NAME}:{quote(password)}@127.0.0.1:{self.port}/{NAME}"
@@ -151,18 +151,24 @@ def stop_leftover(data: Path) -> None:
     try:
         first, rest = file.read_text().split("\n", 1)
         pid = int(first)
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (FileNotFoundError, ValueError):
         return
-    if str(data).encode() not in command:
-        # The number has gone to a stranger, whom PostgreSQL would take for a server. Its starter's
-        # number it knows to be none; all its other checks stay as they are.
+    if not _is_server(pid, data):
+        # The number may have gone to a stranger, whom PostgreSQL would take for a server. Its
+        # starter's number it knows to be none; all its other checks stay as they are.
         file.write_text(f"{os.getpid()}\n{rest}")
         return
     os.kill(pid, signal.SIGINT)
     deadline = time.monotonic() + SECONDS_TO_STOP
-    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
+    while _is_server(pid, data) and time.monotonic() < deadline:
         time.sleep(0.1)
+
+
+def _is_server(pid: int, data: Path) -> bool:
+    try:
+        return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _read_password(footing: Footing) -> str:
@@ -173,13 +179,15 @@ def _read_password(footing: Footing) -> str:
     return path.read_text()
 
 
-def _make_data(footing: Footing, data: Path) -> None:
+def _make_data(footing: Footing, data: Path, *, is_lasting: bool) -> None:
     """Make the data in a draft folder first: what is there under its name is complete."""
     for leftover in data.parent.glob("data.*.new"):
         shutil.rmtree(leftover, ignore_errors=True)
     # Of this process only: one that was killed may still be clearing its own away.
     draft = data.with_name(f"data.{os.getpid()}.new")
     initdb = ["initdb", "-D", str(draft), f"--pwfile={footing.home / 'password'}", *INITDB]
+    if not is_lasting:
+        initdb.append("--no-sync")
     # In single-user mode no server and no password are needed.
     single = ["postgres", "--single", "-D", str(draft), "postgres"]
     log = _open_log(footing)
