@@ -16,6 +16,7 @@ COMPLETE = {
     "BASE_URL": "https://mail.shop.example",
     "POSTAL_ADDRESS": "Kiln & Clover, Lane 1, Dublin",
     "EMAIL_URL": "smtp://user:password@smtp.example:587?tls=True",
+    "DEFAULT_FROM_EMAIL": "Kiln & Clover <hello@shop.example>",
 }
 
 
@@ -48,6 +49,8 @@ def test_complete_production_settings_are_clean():
         ("DATABASE_URL", ""),
         ("BASE_URL", "http://mail.shop.example"),
         ("BASE_URL", "mail.shop.example"),
+        ("EMAIL_URL", ""),
+        ("DEFAULT_FROM_EMAIL", ""),
         ("POSTAL_ADDRESS", ""),
     ],
 )
