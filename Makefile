@@ -13,6 +13,8 @@ PRODUCTION := DJANGO_SETTINGS_MODULE=config.settings.production \
 	HASH_KEY=only-for-the-check-and-0123456789-long-enough \
 	DATABASE_URL=postgres://cuepost@127.0.0.1/cuepost \
 	BASE_URL=https://mail.shop.example \
+	EMAIL_URL=smtp://user:password@smtp.shop.example:587 \
+	DEFAULT_FROM_EMAIL="Shop <hello@shop.example>" \
 	POSTAL_ADDRESS="1 Harbour Street, Sampletown" \
 	DEMO=0
 

@@ -22,6 +22,14 @@ if not env.str("DATABASE_URL", default=""):
     raise ImproperlyConfigured("DATABASE_URL must be set, for example postgres://user:…@host/name.")
 if not BASE_URL.startswith("https://"):
     raise ImproperlyConfigured("BASE_URL must be set to the https:// address of this installation.")
+if not env.str("EMAIL_URL", default="") and not env.str("EMAIL_BACKEND", default=""):
+    raise ImproperlyConfigured(
+        "EMAIL_URL must be set to a mail server, or EMAIL_BACKEND to one of Anymail's providers."
+    )
+if not env.str("DEFAULT_FROM_EMAIL", default=""):
+    raise ImproperlyConfigured(
+        "DEFAULT_FROM_EMAIL must be set to who writes, for example Shop <hello@shop.example>."
+    )
 if not POSTAL_ADDRESS:
     raise ImproperlyConfigured(
         "POSTAL_ADDRESS must be set: the law wants a postal address in each marketing mail."

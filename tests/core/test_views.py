@@ -33,7 +33,7 @@ def test_ready_tells_how_far_each_queue_is_behind(client):
     }
 
 
-def test_an_old_event_in_the_inbox_makes_it_not_ready(client):
+def test_an_old_event_in_the_inbox_is_told(client):
     from apps.events import services as events
 
     long_ago = timezone.now() - timedelta(minutes=6)
@@ -42,7 +42,7 @@ def test_an_old_event_in_the_inbox_makes_it_not_ready(client):
 
     response = client.get("/readyz")
 
-    assert response.status_code == 503
+    assert response.status_code == 200
     assert response.json()["status"] == "behind"
     assert response.json()["inbox"]["due"] == 1
 
