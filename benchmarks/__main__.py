@@ -12,8 +12,8 @@ from benchmarks import database, results
 
 # In this order, when none is named.
 USUAL = ["accept", "process", "advance", "send", "latency"]
-# Fills a large database first, so only on request.
-LONG = ["segments"]
+# These fill a large database first, so only on request.
+LONG = ["segments", "growth"]
 
 
 def main() -> None:

@@ -9,15 +9,14 @@ from functools import partial
 from django.db import connection
 
 from apps.contacts.models import Contact
-from apps.events import partitions
 from apps.segments.compiler import Subject, contacts_matching, matching_pairs
 from apps.segments.conditions import parse
+from benchmarks import crowd
 from benchmarks.ground import Ground
 from benchmarks.results import Result
 
 CONTACTS = 100_000
 EVENTS = 1_000_000
-HISTORY = timedelta(days=120)
 ROUNDS = 5
 ONE_BY_ONE = 100
 # Those in Germany who have looked at shoes lately and not ordered.
@@ -47,31 +46,11 @@ WHERE contact.country = 'DE' AND NOT EXISTS (
         AND placed.occurred_at >= %(since)s
 )
 """
-PEOPLE = """
-INSERT INTO contacts_contact (uuid, external_id, first_name, last_name, phone, locale, time_zone,
-    country, attributes, is_test, created_at, updated_at)
-SELECT gen_random_uuid(), 'many-' || n, 'Ada', 'Example', '', '', '',
-    (ARRAY['DE', 'FR', 'GB', 'US', 'NL'])[1 + n %% 5], '{}', false, now(), now()
-FROM generate_series(1, %s) AS n
-RETURNING id
-"""
-HAPPENINGS = """
-INSERT INTO events_event (contact_id, anonymous_id, type, name, properties, context, source_id,
-    message_id, is_trusted, is_backfill, received_at, occurred_at)
-SELECT %(first)s + (random() * (%(people)s - 1))::int, '', 'track',
-    CASE n %% 10 WHEN 0 THEN 'Order Completed' WHEN 1 THEN 'Product Added'
-        ELSE 'Product Viewed' END,
-    jsonb_build_object('category', (ARRAY['shoes', 'coats', 'hats'])[1 + (random() * 2)::int],
-        'price', (random() * 100)::int, 'product_id', 'sku-' || n),
-    '{}', %(source)s, 'many-' || n, true, true, at, at
-FROM generate_series(1, %(events)s) AS n
-CROSS JOIN LATERAL (SELECT %(now)s - random() * %(history)s + n * interval '0') AS moment (at)
-"""
 
 
 def run(laid: Ground) -> list[Result]:
     now = datetime.now(UTC)
-    _fill(laid, now)
+    crowd.add(laid, contacts=CONTACTS, events=EVENTS, now=now)
     condition = parse(CONDITION)
     asked = contacts_matching(condition, as_of=now)
     ours, by_hand = [], []
@@ -103,18 +82,6 @@ def run(laid: Ground) -> list[Result]:
             is_met=single < 0.005,
         ),
     ]
-
-
-def _fill(laid: Ground, now: datetime) -> None:
-    months = {partitions.month_in_utc(now - HISTORY * part / 8) for part in range(9)}
-    partitions.ensure(months=months)
-    with connection.cursor() as cursor:
-        cursor.execute(PEOPLE, [CONTACTS])
-        first = cursor.fetchone()[0]
-        parameters = {"first": first, "people": CONTACTS, "events": EVENTS}
-        parameters |= {"source": laid.source.pk, "now": now, "history": HISTORY}
-        cursor.execute(HAPPENINGS, parameters)
-        cursor.execute("VACUUM ANALYZE")
 
 
 def _count_by_hand(now: datetime) -> int:

@@ -3,7 +3,8 @@
 import smtplib
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 
@@ -25,10 +26,8 @@ _rounds = count()
 
 
 def run(laid: Ground) -> list[Result]:
-    with servers.smtp_sink() as port:
-        backend = "apps.messaging.backends.SmtpBackend"
-        with override_settings(EMAIL_BACKEND=backend, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port):
-            rounds = [_round(port) for _ in range(ROUNDS)]
+    with to_the_sink() as port:
+        rounds = [_round(port) for _ in range(ROUNDS)]
     ours, built, made = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     ratio = statistics.median(mine / bare for mine, bare, _ in rounds)
     return [
@@ -49,6 +48,17 @@ def run(laid: Ground) -> list[Result]:
             is_met=None,
         ),
     ]
+
+
+@contextmanager
+def to_the_sink() -> Iterator[int]:
+    """A sink's port, with this process's mails going there."""
+    backend = "apps.messaging.backends.SmtpBackend"
+    with (
+        servers.smtp_sink() as port,
+        override_settings(EMAIL_BACKEND=backend, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port),
+    ):
+        yield port
 
 
 def queue(
@@ -77,18 +87,24 @@ def queue(
 
 def _round(port: int) -> tuple[float, float, float]:
     """Mails per second: ours, built by Django's classes, and ready-made."""
+    ours = measure()
+    content = MessageContent.objects.filter(message__origin_type="benchmark")[0]
+    ready = [_build(content, number) for number in range(MAILS)]
+    built = _hand_over(port, lambda: (_build(content, number) for number in range(MAILS)))
+    return ours, built, _hand_over(port, lambda: ready)
+
+
+def measure() -> float:
+    """Mails per second from the queue to the server."""
     queue(MAILS, now=datetime.now(UTC))
     began = time.monotonic()
     while delivery.deliver(now=datetime.now(UTC)):
         pass
-    ours = MAILS / (time.monotonic() - began)
-    queued = Message.objects.filter(origin_type="benchmark")
-    if left := queued.exclude(status=Message.Status.SENT).count():
+    rate = MAILS / (time.monotonic() - began)
+    ours = Message.objects.filter(origin_type="benchmark")
+    if left := ours.exclude(status=Message.Status.SENT).count():
         raise RuntimeError(f"{left} mails were not sent.")
-    content = MessageContent.objects.filter(message__in=queued)[0]
-    ready = [_build(content, number) for number in range(MAILS)]
-    built = _hand_over(port, lambda: (_build(content, number) for number in range(MAILS)))
-    return ours, built, _hand_over(port, lambda: ready)
+    return rate
 
 
 def _hand_over(port: int, mails: Callable[[], Iterable[bytes]]) -> float:
