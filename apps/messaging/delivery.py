@@ -53,11 +53,17 @@ def deliver(*, now: datetime, limit: int = CLAIM_SIZE, clock: Clock | None = Non
     waiting = claims
     while waiting:
         size = transport.batch_size(settings.GATE_BATCH, seconds=SECONDS_PER_BATCH)
-        batch, waiting = waiting[:size], waiting[size:]
+        batch = _next_at_the_gate(waiting, size)
+        waiting = waiting[len(batch) :]
         if not _deliver_batch(batch, clock):
             ledger.release(waiting)
             break
     return len(claims)
+
+
+def _next_at_the_gate(claims: Sequence[Claim], size: int) -> list[Claim]:
+    """So many at most, all equally urgent: one to one never waits until a broadcast is judged."""
+    return [claim for claim in claims[:size] if claim.priority == claims[0].priority]
 
 
 def _deliver_batch(claims: Sequence[Claim], clock: Clock) -> bool:
@@ -93,7 +99,10 @@ def _hand_over(letters: list[tuple[Message, Composed]], clock: Clock) -> bool:
         ledger.record(results)
         # What is left was never handed over, and that is certain.
         ledger.release(
-            [Claim(message.pk, message.attempt, message.contact_id) for message, _ in letters]
+            [
+                Claim(message.pk, message.attempt, message.contact_id, message.priority)
+                for message, _ in letters
+            ]
         )
 
 

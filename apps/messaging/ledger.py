@@ -111,6 +111,7 @@ class Claim:
     message_id: int
     attempt: int
     contact_id: int
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,10 @@ class Result:
 def claim(*, now: datetime, limit: int) -> list[Claim]:
     """Take due messages that no other worker holds, for the length of a lease."""
     found = _rows(_CLAIM, {"now": now, "limit": limit, "lease_until": now + LEASE})
-    return [Claim(*row[2:]) for row in sorted(found)]
+    return [
+        Claim(message_id, attempt, contact_id, priority)
+        for priority, _, message_id, attempt, contact_id in sorted(found)
+    ]
 
 
 def write_fates(fates: Sequence[Fate], *, now: datetime) -> None:

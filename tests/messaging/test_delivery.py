@@ -1,5 +1,6 @@
 """Claim, gate, hand over, record; what the server says, and what is known afterwards."""
 
+import itertools
 import threading
 from datetime import timedelta
 
@@ -104,6 +105,17 @@ def test_deliver_takes_only_what_is_due_by_priority_and_age():
     assert [sent.to[0] for sent in mail.outbox] == [first.contact.email, broadcast.contact.email]
     later.refresh_from_db()
     assert later.status == "queued"
+
+
+def test_deliver_hands_over_before_it_judges_what_is_less_urgent():
+    moments = (NOON + number * SECOND for number in itertools.count())
+    [broadcast], [urgent] = queued(priority=10), queued()
+
+    delivery.deliver(now=NOON, clock=lambda: next(moments))
+
+    broadcast.refresh_from_db()
+    urgent.refresh_from_db()
+    assert urgent.gated_at < urgent.sent_at < broadcast.gated_at < broadcast.sent_at
 
 
 def test_deliver_takes_no_more_than_its_limit():
