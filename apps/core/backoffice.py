@@ -110,6 +110,15 @@ class StaffAdmin(ModelAdmin):
     # What staff presses then, as text and the name of an address; else the button to add a row.
     empty_link: tuple[str, str] | tuple[()] = ()
 
+    @property
+    def request(self) -> HttpRequest:
+        """Never kept, though the base class would: one instance serves every request."""
+        raise AttributeError("A ModelAdmin knows no request.")
+
+    @request.setter
+    def request(self, request: HttpRequest) -> None:
+        pass
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StaffChangeList
 
