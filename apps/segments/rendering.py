@@ -58,10 +58,10 @@ def _one_of(parts: tuple[Condition, ...], scope: Scope, is_wanted: bool) -> Sql:
     a union of them; and where a part holds for nearly everybody, those for whom none does."""
     inner = replace(scope, contact=Sql("contact"))
     if any(_is_common(part, scope, is_wanted) for part in parts):
+        none_hold = all_of(render(part, inner, is_wanted=not is_wanted) for part in parts)
+        others = _ids(none_hold)
         return sql(
-            "NOT EXISTS (SELECT FROM contacts_contact AS contact WHERE contact.id = {}.id AND {})",
-            scope.contact,
-            all_of(render(part, inner, is_wanted=not is_wanted) for part in parts),
+            "NOT EXISTS (SELECT FROM ({}) AS other WHERE other.id = {}.id)", others, scope.contact
         )
     plain = [part for part in parts if not _asks_more(part, scope)]
     members = [_members(part, inner, is_wanted) for part in parts if part not in plain]

@@ -348,6 +348,16 @@ def test_one_way_of_several_is_enough(condition):
     assert set(contacts_matching(parse(condition), as_of=NOON)) == {german, doer, both}
 
 
+def test_groups_within_groups_keep_their_contacts_apart():
+    doer, other, _ = ContactFactory.create_batch(3)
+    did(doer, 1)
+    did(other, 1, 9)
+    rare = {"any": [{"did_not": "A", "more_than_ago": "7 days"}, {"did": "B"}]}
+    condition = parse({"any": [{"all": [rare, {"did": "A"}]}, {"consent": "x", "is": "granted"}]})
+
+    assert list(contacts_matching(condition, as_of=NOON)) == [doer]
+
+
 def test_the_contacts_are_a_queryset_like_any_other():
     ada, bob = ContactFactory.create_batch(2, country="DE")
     did(ada, 1)
