@@ -40,7 +40,7 @@ _rounds = count()
 
 
 def run(laid: Ground) -> list[Result]:
-    rounds = [_round() for _ in range(ROUNDS)]
+    rounds = [compare() for _ in range(ROUNDS)]
     ours, bare = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     ratio = statistics.median(mine / plain for mine, plain in rounds)
     return [
@@ -55,15 +55,18 @@ def run(laid: Ground) -> list[Result]:
     ]
 
 
-def _round() -> tuple[float, float]:
+def compare() -> tuple[float, float]:
     """Instructions a second of the engine, and of its rows written by plain statements."""
     mark = {model: model._default_manager.aggregate(id=Max("pk"))["id"] or 0 for model in TABLES}
-    count, seconds = measure()
+    count, seconds = _measure()
     plainly = _write_plainly(mark[Enrollment], mark[StepLog], mark[Message])
+    # What the engine has asked for is sent by nobody here.
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM messaging_message WHERE status = 'queued'")
     return count / seconds, count / plainly
 
 
-def measure() -> tuple[int, float]:
+def _measure() -> tuple[int, float]:
     """Instructions and seconds of the engine.
 
     Everybody goes through cart recovery: wait, send, wait, send, end; each wait takes two turns.

@@ -32,7 +32,7 @@ READ = f"SELECT {COLUMNS} FROM events_event WHERE id > %s ORDER BY id"  # noqa: 
 
 
 def run(laid: Ground) -> list[Result]:
-    rounds = [_round(laid) for _ in range(ROUNDS)]
+    rounds = [compare(laid) for _ in range(ROUNDS)]
     ours, bare = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     ratio = statistics.median(mine / plain for mine, plain in rounds)
     return [
@@ -47,10 +47,10 @@ def run(laid: Ground) -> list[Result]:
     ]
 
 
-def _round(laid: Ground) -> tuple[float, float]:
+def compare(laid: Ground) -> tuple[float, float]:
     """Events per second of ours, and rows per second of the bare statement."""
     last = Event.objects.order_by("-id").values_list("id", flat=True)[0]
-    ours = measure(laid)
+    ours = _measure(laid)
     with connection.cursor() as cursor:
         cursor.execute(READ, [last])
         rows = cursor.fetchall()
@@ -59,7 +59,7 @@ def _round(laid: Ground) -> tuple[float, float]:
     return ours, _insert_plainly(rows)
 
 
-def measure(laid: Ground) -> float:
+def _measure(laid: Ground) -> float:
     """Events per second from the inbox into effect."""
     now = datetime.now(UTC)
     for start in range(0, EVENTS, 1000):

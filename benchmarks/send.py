@@ -27,7 +27,7 @@ _rounds = count()
 
 def run(laid: Ground) -> list[Result]:
     with to_the_sink() as port:
-        rounds = [_round(port) for _ in range(ROUNDS)]
+        rounds = [compare(port) for _ in range(ROUNDS)]
     ours, built, made = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     ratio = statistics.median(mine / bare for mine, bare, _ in rounds)
     return [
@@ -85,16 +85,16 @@ def queue(
     messaging.queue_messages(requests=requests, now=now)
 
 
-def _round(port: int) -> tuple[float, float, float]:
+def compare(port: int) -> tuple[float, float, float]:
     """Mails per second: ours, built by Django's classes, and ready-made."""
-    ours = measure()
+    ours = _measure()
     content = MessageContent.objects.filter(message__origin_type="benchmark")[0]
     ready = [_build(content, number) for number in range(MAILS)]
     built = _hand_over(port, lambda: (_build(content, number) for number in range(MAILS)))
     return ours, built, _hand_over(port, lambda: ready)
 
 
-def measure() -> float:
+def _measure() -> float:
     """Mails per second from the queue to the server."""
     queue(MAILS, now=datetime.now(UTC))
     began = time.monotonic()
