@@ -4,9 +4,12 @@ Events arrive in any order, so each rule asks when something happened. A cart is
 of all that is in it, and by its order: what happened before is contained in that already.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from apps.commerce.facts import Owner
 from apps.commerce.models import Cart
@@ -25,8 +28,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One line, with the time at which it was last put in or listed."""
 
     line: Line

@@ -1,10 +1,11 @@
 """What an event says about a cart or an order, in the words of Segment's e-commerce events."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from apps.commerce import reading
 from apps.commerce.reading import Line
@@ -31,21 +32,20 @@ KINDS = {kind.value: kind for kind in Kind}
 ABOUT_CARTS = frozenset({Kind.ADDED, Kind.REMOVED, Kind.LISTED, Kind.CHECKOUT})
 
 
-@dataclass(slots=True)
-class Told:
+class Told(msgspec.Struct):
     """An order's own details."""
 
     key: str
     total: Decimal
-    items: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]]
 
 
-@dataclass(slots=True)
-class Fact:
+class Fact(msgspec.Struct):
     """One event that commerce follows. `lines` is None where the event lists nothing."""
 
     event: ProcessedEvent
     kind: Kind
+    at: datetime
     cart_key: str | None
     lines: list[Line] | None = None
     currency: str = ""
@@ -56,10 +56,6 @@ class Fact:
     def owner(self) -> Owner | None:
         """Whose cart it is about; nobody's where the event doesn't say who acted."""
         return self.event.contact_id or self.event.anonymous_id or None
-
-    @property
-    def at(self) -> datetime:
-        return self.event.occurred_at
 
     @property
     def is_about_cart(self) -> bool:
@@ -75,6 +71,7 @@ def read(event: ProcessedEvent) -> Fact | None:
     fact = Fact(
         event=event,
         kind=kind,
+        at=event.occurred_at,
         cart_key=reading.read_id(told.get("cart_id"), length=reading.CART_KEY_LENGTH),
         currency=reading.read_currency(told.get("currency")),
         url=reading.read_url(told.get("cart_url"), length=reading.CART_URL_LENGTH),

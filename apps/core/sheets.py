@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ SURPLUS = None
 FIRST_ROW = 2
 
 _GZIP = b"\x1f\x8b"
+# What comes of a file that ends early, or isn't what it seems.
+_UNREADABLE = (csv.Error, OSError, EOFError, zlib.error)
 _DELIMITERS = {";": "“;”", "\t": "a tab", "|": "“|”"}
 
 Row = dict[str | None, str]
@@ -66,7 +69,7 @@ class Sheet:
         while True:
             try:
                 cells = next(self._reader, None)
-            except (csv.Error, OSError, EOFError) as problem:
+            except _UNREADABLE as problem:
                 raise BadSheet(
                     f"{self.name} can't be read at row {number}: {problem}."
                 ) from problem
@@ -106,7 +109,7 @@ def open_sheet(path: str, *, delimiter: str = ",") -> Iterator[Sheet]:
 def _read_columns(reader: Iterator[list[str]], name: str, delimiter: str) -> list[str]:
     try:
         columns = [column.strip() for column in next(reader, [])]
-    except (csv.Error, OSError, EOFError) as problem:
+    except _UNREADABLE as problem:
         raise BadSheet(f"{name} can't be read: {problem}.") from problem
     if not any(columns):
         raise BadSheet(f"{name} is empty; its first row has to name the columns.")

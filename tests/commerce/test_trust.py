@@ -208,3 +208,26 @@ def test_only_addresses_of_the_web_come_into_mails(ada, url):
 
     item = Cart.objects.get().items.get()
     assert (Cart.objects.get().url, item.url, item.image_url) == ("", "", "")
+
+
+def test_a_server_may_tell_of_a_cart_before_it_knows_whose_it_is(ada):
+    work_in(add("cup", cart_id="c1"))
+    work_in(add("bait", None, "b2", cart_id="c1", is_trusted=False))
+    assert (Cart.objects.get(key="c1").contact, contents()) == (None, ("open", {"cup": 1}))
+
+    work_in(add("pot", ada, "b1", cart_id="c1"))
+
+    cart = Cart.objects.get(key="c1")
+    assert (cart.contact, cart.anonymous_id) == (ada, "b1")
+    assert contents() == ("open", {"cup": 1, "pot": 1})
+
+
+def test_an_order_of_nobody_known_closes_the_cart_it_names():
+    work_in(add("cup", cart_id="c1"))
+
+    work_in(order("o1", cart_id="c1"), order("o2", cart_id="c2", is_trusted=False))
+
+    assert contents() == ("ordered", {"cup": 1})
+    assert list(Order.objects.order_by("key").values_list("key", "cart__key")) == [
+        ("o1", "c1"), ("o2", None),
+    ]  # fmt: skip

@@ -3,11 +3,13 @@
 import csv
 import gzip
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from apps.commerce.models import Cart, Order
@@ -254,6 +256,48 @@ def test_who_has_refused_tracking_gets_no_history(write, send):
     ]  # fmt: skip
 
 
+class Flaky:
+    """A projection that gets in another transaction's way so many times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def __call__(self, batch: Batch) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OperationalError("deadlock detected")
+
+
+@pytest.mark.parametrize("failures", [importing.MAX_FAILURES, importing.MAX_FAILURES + 1])
+def test_a_batch_that_the_database_gives_up_on_is_taken_again(write, monkeypatch, failures):
+    projection = Projection("flaky", 1, Flaky(failures))
+    monkeypatch.setattr(registry, "_projections", {"flaky": projection})
+    path = write(HEADER, "2019-10-01,u1,view,cup,1")
+
+    if failures > importing.MAX_FAILURES:
+        with pytest.raises(OperationalError):
+            run(path, *PLAN)
+        assert InboxEvent.objects.count() == 1
+    else:
+        assert run(path, *PLAN)[1:] == ["Rows: 1 read, 1 stored, 0 there already, 0 refused"]
+
+
+def test_shards_that_others_never_let_go_of_are_told(write, monkeypatch):
+    monkeypatch.setattr(importing, "SECONDS_TO_WAIT", 0.1)
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM events_shard FOR UPDATE")
+
+        with pytest.raises(CommandError, match="Other workers don't let go"):
+            run(write(HEADER, "2019-10-01,u1,view,cup,1"), *PLAN)
+    finally:
+        other.close()
+
+    assert InboxEvent.objects.count() == 1
+
+
 # ---- What cannot work ----------------------------------------------------------------------------
 
 
@@ -283,6 +327,21 @@ def test_a_file_that_cannot_be_used_is_told_in_one_sentence(write, content, sent
     assert str(raised.value).startswith(sentence)
     assert "\n" not in str(raised.value)
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "broken"])
+def test_a_packed_file_that_is_damaged_brings_what_could_be_read(write, monkeypatch, damage):
+    monkeypatch.setattr(importing, "CHUNK", 100)
+    items = (sha256(str(number).encode()).hexdigest() for number in range(2000))
+    rows = "".join(f"2019-10-01,u1,view,{item},1\n" for item in items)
+    packed = gzip.compress(f"{HEADER}\n{rows}".encode())
+    middle = len(packed) // 2
+    tail = b"" if damage == "cut" else bytes(len(packed) - middle)
+
+    with pytest.raises(CommandError, match=r"events\.csv can't be read at row \d{3,4}: "):
+        run(write(packed[:middle] + tail), *PLAN)
+
+    assert 100 <= Event.objects.count() < 2000
 
 
 @pytest.mark.parametrize(
