@@ -26,8 +26,10 @@ HOLD_FOR_EVENTS = timedelta(seconds=1)
 HOLD = timedelta(minutes=1)
 MAX_FAILURES = 8
 MAX_BACK_OFF = timedelta(hours=1)
-# How long the last mail of a batch may lie between the gate and the hand-over.
-SECONDS_PER_BATCH = 0.5
+# How long a mail may lie between the gate and the hand-over; then it is judged anew.
+FRESH = timedelta(seconds=0.5)
+# However slow the server is, a turn of the product stays a turn.
+LONGEST_RUN = timedelta(seconds=10)
 
 Clock = Callable[[], datetime]
 Status = Message.Status
@@ -47,15 +49,17 @@ def reap(*, now: datetime) -> int:
 def deliver(*, now: datetime, limit: int = CLAIM_SIZE, clock: Clock | None = None) -> int:
     """Send what is due, at most `limit` messages; answer how many were taken up."""
     clock = clock or running_clock(now)
-    if transport.is_resting(clock()):
+    began = clock()
+    if transport.is_resting(began):
         return 0
-    claims = ledger.claim(now=clock(), limit=limit)
+    claims = ledger.claim(now=began, limit=limit)
     waiting = claims
     while waiting:
-        size = transport.batch_size(settings.GATE_BATCH, seconds=SECONDS_PER_BATCH)
+        size = transport.batch_size(settings.GATE_BATCH, seconds=FRESH.total_seconds())
         batch = _next_at_the_gate(waiting, size)
-        waiting = waiting[len(batch) :]
-        if not _deliver_batch(batch, clock):
+        stale, goes_on = _deliver_batch(batch, clock)
+        waiting = stale + waiting[len(batch) :]
+        if not goes_on or clock() - began > LONGEST_RUN:
             ledger.release(waiting)
             break
     return len(claims)
@@ -66,10 +70,11 @@ def _next_at_the_gate(claims: Sequence[Claim], size: int) -> list[Claim]:
     return [claim for claim in claims[:size] if claim.priority == claims[0].priority]
 
 
-def _deliver_batch(claims: Sequence[Claim], clock: Clock) -> bool:
-    """Send one gate batch; answer whether it makes sense to go on."""
+def _deliver_batch(claims: Sequence[Claim], clock: Clock) -> tuple[list[Claim], bool]:
+    """Send one gate batch; answer who has to pass the gate again, and whether to go on."""
+    gated_at = clock()
     try:
-        letters = _pass_gate(claims, clock())
+        letters = _pass_gate(claims, gated_at)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
@@ -77,33 +82,43 @@ def _deliver_batch(claims: Sequence[Claim], clock: Clock) -> bool:
         logger.exception("A batch of %d messages failed at the gate.", len(claims))
         # A list: each of them gets its turn, whatever becomes of the one before.
         alone = [_deliver_batch([claim], clock) for claim in claims if len(claims) > 1]
-        return all(alone)
-    return _hand_over(letters, clock)
+        return [], all(goes_on for _, goes_on in alone)
+    return _hand_over(letters, gated_at, clock)
 
 
-def _hand_over(letters: list[tuple[Message, Composed]], clock: Clock) -> bool:
+def _hand_over(
+    letters: list[tuple[Message, Composed]], gated_at: datetime, clock: Clock
+) -> tuple[list[Claim], bool]:
     results: list[Result] = []
     try:
         while letters:
             now = clock()
             message, composed = letters[0]
             if message.lease_until is None or now >= message.lease_until:
-                return False
+                return [], False
+            # One goes in any case, or a slow gate would never let anything through.
+            if results and now - gated_at > FRESH:
+                stale = _claims_of(letters)
+                ledger.take_back(stale, now=now)
+                letters.clear()
+                return stale, True
             del letters[0]
             answer = transport.hand_over(composed.mail, now=now)
             results.append(_result(message, answer, clock()))
             if answer.outcome in (Outcome.UNREACHABLE, Outcome.THROTTLED):
-                return False
-        return True
+                return [], False
+        return [], True
     finally:
         ledger.record(results)
         # What is left was never handed over, and that is certain.
-        ledger.release(
-            [
-                Claim(message.pk, message.attempt, message.contact_id, message.priority)
-                for message, _ in letters
-            ]
-        )
+        ledger.release(_claims_of(letters))
+
+
+def _claims_of(letters: list[tuple[Message, Composed]]) -> list[Claim]:
+    return [
+        Claim(message.pk, message.attempt, message.contact_id, message.priority)
+        for message, _ in letters
+    ]
 
 
 # --- the point of no return -----------------------------------------------------------------------

@@ -80,6 +80,13 @@ WHERE message.id = ours.id AND message.attempt = ours.attempt
   AND message.status IN ('claimed', 'sending')
 """
 
+_TAKE_BACK = """
+UPDATE messaging_message AS message
+SET status = 'claimed', lease_until = %(lease_until)s
+FROM unnest(%(ids)s::bigint[], %(attempts)s::bigint[]) AS ours (id, attempt)
+WHERE message.id = ours.id AND message.attempt = ours.attempt AND message.status = 'sending'
+"""
+
 _REAP_CLAIMED = """
 UPDATE messaging_message AS message
 SET status = CASE WHEN lost.count >= %(limit)s THEN 'failed' ELSE 'queued' END,
@@ -213,10 +220,19 @@ def _instant(moment: datetime | None) -> str | None:
 
 def release(claims: Sequence[Claim]) -> int:
     """Put back what we hold and surely have not handed over."""
-    if not claims:
-        return 0
-    ids = [claim.message_id for claim in claims]
-    return _execute(_RELEASE, {"ids": ids, "attempts": [claim.attempt for claim in claims]})
+    return _execute(_RELEASE, _keys(claims)) if claims else 0
+
+
+def take_back(claims: Sequence[Claim], *, now: datetime) -> int:
+    """Return to before the gate what has passed it and surely was not handed over."""
+    return _execute(_TAKE_BACK, {**_keys(claims), "lease_until": now + LEASE})
+
+
+def _keys(claims: Sequence[Claim]) -> dict[str, Any]:
+    return {
+        "ids": [claim.message_id for claim in claims],
+        "attempts": [claim.attempt for claim in claims],
+    }
 
 
 def reap(*, now: datetime) -> int:

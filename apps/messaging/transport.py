@@ -63,6 +63,9 @@ class Transport(threading.local):
 
     def batch_size(self, largest: int, *, seconds: float) -> int:
         """How many mails this server takes in that time, by what it has shown so far."""
+        if self._connection is None or self._is_idle():
+            # To connect may take any time; only one mail waits for that.
+            return 1
         if self._seconds_per_mail * largest <= seconds:
             return largest
         return max(1, int(seconds / self._seconds_per_mail))
@@ -115,8 +118,7 @@ class Transport(threading.local):
 
     def _connected(self) -> BaseEmailBackend:
         key = _configuration()
-        is_idle = time.monotonic() - self._used_at > IDLE_SECONDS
-        if self._connection is not None and (key != self._key or is_idle):
+        if self._connection is not None and (key != self._key or self._is_idle()):
             self.close()
         if self._connection is None:
             self._connection, self._key = get_connection(), key
@@ -125,6 +127,9 @@ class Transport(threading.local):
             except OSError as problem:
                 raise ConnectionFailed(type(problem).__name__) from problem
         return self._connection
+
+    def _is_idle(self) -> bool:
+        return time.monotonic() - self._used_at > IDLE_SECONDS
 
 
 def _configuration() -> tuple[Any, ...]:

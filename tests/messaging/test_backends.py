@@ -244,7 +244,9 @@ def test_a_refusal_keeps_the_connection(smtp):
     assert transport._connection is not None
 
 
-def test_batches_shrink_with_a_slow_server():
+def test_batches_start_with_one_mail_and_shrink_with_a_slow_server():
+    assert transport.batch_size(20, seconds=0.5) == 1
+    transport.hand_over(a_mail(), now=NOON)
     assert transport.batch_size(20, seconds=0.5) == 20
     transport._seconds_per_mail = 0.1
     assert transport.batch_size(20, seconds=0.5) == 5

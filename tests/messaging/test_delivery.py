@@ -2,6 +2,8 @@
 
 import itertools
 import threading
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,8 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
 
+from apps.contacts.models import Contact
+from apps.events import services as events
 from apps.messaging import delivery, ledger
 from apps.messaging.backends import ConnectionFailed, Refused, UnknownOutcome
 from apps.messaging.models import Message, MessageContent
@@ -34,6 +38,13 @@ def queued(count: int = 1, **fields: object) -> list[Message]:
     return messages
 
 
+def tell_something_about(contact: Contact) -> None:
+    """An event is acknowledged and waits in the inbox."""
+    events.record_internal(
+        name="Something Done", contact_id=contact.pk, message_id="m1", properties={}, now=NOON
+    )
+
+
 def deliver(now=NOON, **options: object) -> int:
     return delivery.deliver(now=now, clock=lambda: now, **options)
 
@@ -54,6 +65,32 @@ class Faulty(BaseEmailBackend):
             raise fault
         Faulty.taken += email_messages
         return len(email_messages)
+
+
+class Slow(BaseEmailBackend):
+    """Takes its time for each mail, by a clock of its own; `meanwhile` happens in the first."""
+
+    now = NOON
+    pause = timedelta(0)
+    taken: list[tuple[str, timedelta]] = []
+    meanwhile: Callable[[], object] | None = None
+
+    def send_messages(self, email_messages):
+        [letter] = email_messages
+        gated_at = Message.objects.get(public_id=letter.metadata["message_id"]).gated_at
+        Slow.taken.append((letter.to[0], Slow.now - gated_at))
+        if Slow.meanwhile:
+            Slow.meanwhile()
+            Slow.meanwhile = None
+        Slow.now += Slow.pause
+        return 1
+
+
+@pytest.fixture
+def slow(settings):
+    settings.EMAIL_BACKEND = "tests.messaging.test_delivery.Slow"
+    Slow.now, Slow.pause, Slow.taken, Slow.meanwhile = NOON, timedelta(0), [], None
+    return Slow
 
 
 @pytest.fixture
@@ -230,7 +267,7 @@ def test_an_answer_after_the_webhook_keeps_what_the_webhook_said():
 
 def test_nothing_is_handed_over_once_the_lease_is_over(monkeypatch):
     queued(2)
-    times = iter([NOON, NOON, NOON])
+    times = iter([NOON, NOON])
 
     def clock():
         return next(times, NOON + 2 * MINUTE)
@@ -239,6 +276,43 @@ def test_nothing_is_handed_over_once_the_lease_is_over(monkeypatch):
 
     assert mail.outbox == []
     assert states() == [("queued",), ("queued",)]
+
+
+def test_no_mail_of_a_server_that_turns_slow_lies_long_behind_its_gate(slow):
+    queued(20)
+    deliver(limit=1)
+    slow.pause = timedelta(seconds=0.3)
+
+    delivery.deliver(now=NOON, clock=lambda: slow.now)
+
+    assert len(slow.taken) == 20
+    assert max(waited for _, waited in slow.taken) <= delivery.FRESH
+    assert set(states("attempt", "reason")) == {("sent", 1, "")}
+
+
+def test_an_event_that_comes_while_a_server_is_slow_holds_the_mail(slow):
+    *_, last = queued(5)
+    deliver(limit=1)
+    slow.pause = timedelta(seconds=2)
+    slow.meanwhile = lambda: tell_something_about(last.contact)
+
+    delivery.deliver(now=NOON, clock=lambda: slow.now)
+
+    assert last.contact.email not in {address for address, _ in slow.taken}
+    last.refresh_from_db()
+    assert (last.status, last.reason) == ("queued", "pending_events")
+    assert [status for (status,) in states()] == ["sent"] * 4 + ["queued"]
+
+
+def test_a_run_with_a_slow_server_ends_in_time_and_costs_the_rest_nothing(slow):
+    queued(20)
+    slow.pause = timedelta(seconds=3)
+
+    delivery.deliver(now=NOON, clock=lambda: slow.now)
+
+    assert slow.now - NOON <= delivery.LONGEST_RUN + slow.pause
+    assert len(slow.taken) == 4
+    assert Counter(states("attempt", "failure_count")) == {("sent", 1, 0): 4, ("queued", 1, 0): 16}
 
 
 def test_a_refusal_for_now_is_tried_again_later(faulty):
