@@ -135,8 +135,10 @@ class SmtpBackend(EmailBackend):
             code, answer = smtp.getreply()
         except (OSError, smtplib.SMTPException) as problem:
             raise UnknownOutcome(_describe(problem)) from problem
-        if code != 250:
+        if 400 <= code < 600:
             raise _refusal(code, answer)
+        if not 200 <= code < 300:
+            raise UnknownOutcome(f"An answer that SMTP does not know: {code}")
 
     def _start_over(self) -> None:
         """After a refusal the transaction is void; a server that can't reset is left."""

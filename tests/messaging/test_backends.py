@@ -115,6 +115,10 @@ def test_a_mail_of_another_kind_goes_through_as_well():
     ("script", "error", "said"),
     [
         ([OK, OK, GO_ON, b"250 taken\r\n"], None, ""),
+        ([OK, OK, GO_ON, b"252 taken, perhaps\r\n"], None, ""),
+        ([OK, OK, GO_ON, b"OK whatever\r\n"], UnknownOutcome, "-1"),
+        ([OK, OK, GO_ON, b"354 more\r\n", b"\r\n"], UnknownOutcome, "354"),
+        ([OK, OK, GO_ON, b"600 what\r\n"], UnknownOutcome, "600"),
         ([OK, OK, GO_ON, b"452 full\r\n"], Refused, "452 full"),
         ([OK, OK, GO_ON, b"554 spam\r\n"], Refused, "554 spam"),
         ([OK, OK, GO_ON, None], UnknownOutcome, "SMTPServerDisconnected"),
