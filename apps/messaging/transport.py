@@ -24,6 +24,14 @@ IDLE_SECONDS = 30
 REST = timedelta(seconds=5)
 DEFAULT_RETRY_AFTER = 60
 MAX_RETRY_AFTER = 3600
+# As OpenSSL names them.
+HANDSHAKE_FAILURES = {
+    "CERTIFICATE_VERIFY_FAILED",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "UNSUPPORTED_PROTOCOL",
+    "WRONG_VERSION_NUMBER",
+}
 
 
 class Outcome(Enum):
@@ -121,15 +129,23 @@ class Transport(threading.local):
         if self._connection is not None and (key != self._key or self._is_idle()):
             self.close()
         if self._connection is None:
-            self._connection, self._key = get_connection(), key
-            try:
-                self._connection.open()
-            except OSError as problem:
-                raise ConnectionFailed(type(problem).__name__) from problem
+            self._connection, self._key = _opened(), key
         return self._connection
 
     def _is_idle(self) -> bool:
         return time.monotonic() - self._used_at > IDLE_SECONDS
+
+
+def _opened() -> BaseEmailBackend:
+    """A backend that is ready; whatever keeps it from that, nothing was handed over."""
+    try:
+        connection = get_connection()
+        connection.open()
+    except ConnectionFailed:
+        raise
+    except Exception as problem:
+        raise ConnectionFailed(type(problem).__name__) from problem
+    return connection
 
 
 def _configuration() -> tuple[Any, ...]:
@@ -159,7 +175,7 @@ def judge(problem: Exception) -> Answer:
     if isinstance(problem, AnymailRequestsAPIError):
         return _judge_http(problem)
     if isinstance(problem, AnymailConfigurationError):
-        return Answer(Outcome.TRY_LATER, name)
+        return Answer(Outcome.UNREACHABLE, name)
     if isinstance(problem, AnymailError) and not isinstance(problem, AnymailAPIError):
         # Refused recipients, or a mail that the provider's format can't express.
         return Answer(Outcome.REJECTED, name)
@@ -173,6 +189,9 @@ def _judge_http(problem: AnymailRequestsAPIError) -> Answer:
     detail = f"HTTP {status}"
     if status == 429:
         return Answer(Outcome.THROTTLED, detail, retry_after=_retry_after(problem.response))
+    if status in (401, 403):
+        # Our key is wrong, which is not the mail's fault.
+        return Answer(Outcome.UNREACHABLE, detail)
     if 400 <= status < 500 and status != 408:
         return Answer(Outcome.TRY_LATER, detail)
     return Answer(Outcome.UNKNOWN, detail)
@@ -181,12 +200,20 @@ def _judge_http(problem: AnymailRequestsAPIError) -> Answer:
 def _judge_request(problem: AnymailRequestsAPIError) -> Answer:
     """Without an answer: only a connection that never stood is a definite no."""
     cause = problem.__cause__
-    if isinstance(cause, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return Answer(Outcome.TRY_LATER, type(cause).__name__)
+    if isinstance(cause, requests.ConnectTimeout | requests.exceptions.ProxyError):
+        return Answer(Outcome.UNREACHABLE, type(cause).__name__)
     reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
     if type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}:
-        return Answer(Outcome.TRY_LATER, type(reason).__name__)
+        return Answer(Outcome.UNREACHABLE, type(reason).__name__)
+    if isinstance(cause, requests.exceptions.SSLError) and _is_handshake(reason):
+        return Answer(Outcome.UNREACHABLE, type(cause).__name__)
     return Answer(Outcome.UNKNOWN, type(cause).__name__)
+
+
+def _is_handshake(problem: Exception | None) -> bool:
+    """Whether TLS was never agreed upon; later it may fail as well, with the mail under way."""
+    inner = problem.args[0] if problem and problem.args else None
+    return getattr(inner, "reason", None) in HANDSHAKE_FAILURES
 
 
 def _retry_after(response: requests.Response | None) -> int:

@@ -1,6 +1,7 @@
 """What each backend knows after a hand-over: taken, surely not taken, or unknown."""
 
 import email
+import ssl
 from email import policy
 from uuid import UUID
 
@@ -296,7 +297,9 @@ class MaxRetryError(Exception):
 @pytest.mark.parametrize(
     ("problem", "answer"),
     [
-        (http(401), Answer(Outcome.TRY_LATER, "HTTP 401")),
+        (http(400), Answer(Outcome.TRY_LATER, "HTTP 400")),
+        (http(401), Answer(Outcome.UNREACHABLE, "HTTP 401")),
+        (http(403), Answer(Outcome.UNREACHABLE, "HTTP 403")),
         (http(429, **{"Retry-After": "30"}), Answer(Outcome.THROTTLED, "HTTP 429", retry_after=30)),
         (http(429, **{"Retry-After": "0"}), Answer(Outcome.THROTTLED, "HTTP 429", retry_after=1)),
         (
@@ -310,11 +313,16 @@ class MaxRetryError(Exception):
         (http(408), Answer(Outcome.UNKNOWN, "HTTP 408")),
         (http(502), Answer(Outcome.UNKNOWN, "HTTP 502")),
         (http(200), Answer(Outcome.UNKNOWN, "HTTP 200")),
-        (caused_by(requests.ConnectTimeout()), Answer(Outcome.TRY_LATER, "ConnectTimeout")),
-        (caused_by(requests.exceptions.SSLError()), Answer(Outcome.TRY_LATER, "SSLError")),
+        (caused_by(requests.ConnectTimeout()), Answer(Outcome.UNREACHABLE, "ConnectTimeout")),
+        (caused_by(requests.exceptions.ProxyError()), Answer(Outcome.UNREACHABLE, "ProxyError")),
+        (caused_by(requests.exceptions.SSLError()), Answer(Outcome.UNKNOWN, "SSLError")),
+        (
+            caused_by(requests.exceptions.SSLError(MaxRetryError(Exception(ssl.SSLEOFError())))),
+            Answer(Outcome.UNKNOWN, "SSLError"),
+        ),
         (
             caused_by(requests.ConnectionError(MaxRetryError(NewConnectionError()))),
-            Answer(Outcome.TRY_LATER, "NewConnectionError"),
+            Answer(Outcome.UNREACHABLE, "NewConnectionError"),
         ),
         (
             caused_by(requests.ConnectionError("aborted")),
@@ -324,13 +332,53 @@ class MaxRetryError(Exception):
         (AnymailRequestsAPIError("no cause"), Answer(Outcome.UNKNOWN, "NoneType")),
         (AnymailAPIError("ses"), Answer(Outcome.UNKNOWN, "AnymailAPIError")),
         (AnymailRecipientsRefused(), Answer(Outcome.REJECTED, "AnymailRecipientsRefused")),
-        (AnymailConfigurationError(), Answer(Outcome.TRY_LATER, "AnymailConfigurationError")),
+        (AnymailConfigurationError(), Answer(Outcome.UNREACHABLE, "AnymailConfigurationError")),
         (UnknownOutcome("timeout"), Answer(Outcome.UNKNOWN, "timeout")),
         (RuntimeError("?"), Answer(Outcome.UNKNOWN, "RuntimeError")),
     ],
 )
 def test_only_a_definite_no_is_taken_for_one(problem, answer):
     assert judge(problem) == answer
+
+
+@pytest.fixture
+def postmark(settings):
+    settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
+
+    def at(address: str) -> None:
+        settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "secret", "POSTMARK_API_URL": address}
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("address", "detail"),
+    [
+        ("http://127.0.0.1:{closed}/", "NewConnectionError"),
+        ("http://no-such-host.invalid/", "NameResolutionError"),
+        ("https://127.0.0.1:{smtp}/", "SSLError"),
+    ],
+)
+def test_a_provider_that_can_not_be_reached_stops_the_batch(postmark, address, detail):
+    with smtp_server() as sink:
+        postmark(address.format(closed=free_port(), smtp=sink.port))
+        answer = transport.hand_over(a_mail(), now=NOON)
+
+    assert answer == Answer(Outcome.UNREACHABLE, detail)
+    assert transport.is_resting(NOON)
+
+
+@pytest.mark.parametrize(
+    ("backend", "detail"),
+    [
+        ("anymail.backends.postmark.EmailBackend", "AnymailConfigurationError"),
+        ("anymail.backends.postmrak.EmailBackend", "ModuleNotFoundError"),
+    ],
+)
+def test_a_mistake_in_the_settings_costs_no_message(settings, backend, detail):
+    settings.EMAIL_BACKEND = backend
+
+    assert transport.hand_over(a_mail(), now=NOON) == Answer(Outcome.UNREACHABLE, detail)
 
 
 def test_a_backend_that_raises_anything_leaves_doubt_and_a_fresh_connection(settings):
