@@ -22,6 +22,9 @@ from apps.messaging.mime import CRLF, TwoPartMail
 # Nearly every recipient: nothing to take off, nothing to encode.
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 
+# “I am closing down” and “log in first”: said to us, whatever the mail is.
+AT_ODDS = (421, 530)
+
 
 class ConnectionFailed(Exception):
     """Nothing was handed over: there is no connection, or it broke before the body began."""
@@ -54,7 +57,7 @@ class OutboxBackend(BaseEmailBackend):
                 _write(folder, mail)
             except OSError as problem:
                 detail = f"The outbox folder: {type(problem).__name__}"
-                raise Refused(detail, is_permanent=False) from problem
+                raise ConnectionFailed(detail) from problem
         return len(email_messages)
 
 
@@ -188,6 +191,8 @@ def _send_envelope(smtp: smtplib.SMTP, sender: str, recipients: list[str]) -> No
             if not _is_good(answers[-1]):
                 break
     for code, answer in answers:
+        if code in AT_ODDS:
+            raise smtplib.SMTPResponseException(code, answer)
         if not _is_good((code, answer)):
             raise _refusal(code, answer)
 

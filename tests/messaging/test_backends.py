@@ -77,15 +77,13 @@ def test_the_outbox_takes_mails_of_others_too(settings, tmp_path):
     assert b"Subject: Hi\r\n" in file.read_bytes()
 
 
-def test_an_outbox_that_can_not_be_written_refuses(settings, tmp_path):
+def test_an_outbox_that_can_not_be_written_is_no_mail_s_fault(settings, tmp_path):
     blocked = tmp_path / "file"
     blocked.touch()
     settings.OUTBOX_DIR = blocked
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ConnectionFailed, match="The outbox folder: FileExistsError"):
         OutboxBackend().send_messages([a_mail()])
-
-    assert not caught.value.is_permanent
 
 
 # --- SMTP -----------------------------------------------------------------------------------------
@@ -125,6 +123,8 @@ def test_a_mail_of_another_kind_goes_through_as_well():
         ([OK, OK, GO_ON, None], UnknownOutcome, "SMTPServerDisconnected"),
         ([OK, None], ConnectionFailed, "SMTPServerDisconnected"),
         ([None], ConnectionFailed, "SMTPServerDisconnected"),
+        ([b"421 closing\r\n", OK, OK], ConnectionFailed, "421"),
+        ([b"530 log in first\r\n", OK, OK], ConnectionFailed, "530"),
     ],
 )
 def test_smtp_tells_what_is_known(script, error, said, pipelining):
