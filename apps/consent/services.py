@@ -38,9 +38,9 @@ _DIRECT = {
 class Statement:
     """What one contact says about one purpose, and how we know.
 
-    `is_explicit` is False for a preference that merely rides along on an event. Such a repetition
-    doesn't overturn what the person told us directly: a shop that still holds the old "yes" can't
-    undo an unsubscribe. A fresh act (a form, an identify call) can.
+    `is_explicit` is False for a "yes" that doesn't tell how the person gave it. Such a repetition
+    doesn't overturn what they told us directly: a shop that still holds the old "yes" and repeats
+    it at every log-in can't undo an unsubscribe. A fresh act of theirs, such as a form, can.
     """
 
     contact_id: int
@@ -231,8 +231,13 @@ def _follow_up(
 
 def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> None:
     """Who explicitly agrees again may be written to again; bounces and complaints stay."""
-    explicit = {statement.contact_id for statement in statements if statement.is_explicit}
-    emails = Contact.objects.filter(pk__in=explicit.intersection(granted)).reachable()
+    agreeing = {
+        statement.contact_id
+        for statement in statements
+        if statement.is_explicit
+        and (statement.purpose, statement.status) == (Purpose.EMAIL_MARKETING, Status.GRANTED)
+    }
+    emails = Contact.objects.filter(pk__in=agreeing.intersection(granted)).reachable()
     hashes = [_email_hash(email or "") for email in emails.values_list("email", flat=True)]
     Suppression.objects.filter(
         email_hash__in=hashes, reason=Suppression.Reason.UNSUBSCRIBED

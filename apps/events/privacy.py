@@ -19,6 +19,10 @@ TRANSACTIONAL = frozenset({"Order Completed", "Order Updated", "Order Cancelled"
 MAX_EVIDENCE = 2000
 
 _METHODS = frozenset(ConsentRecord.Method.values)
+# What a person does to say yes; a call that names none of them may only repeat what a shop stores.
+_ACTS = frozenset(
+    {ConsentRecord.Method.FORM, ConsentRecord.Method.BANNER, ConsentRecord.Method.STAFF}
+)
 _STATES = (
     "SELECT contact_id, purpose_id, status FROM consent_consentstate WHERE contact_id = ANY(%s)"
 )
@@ -63,10 +67,13 @@ def statements(
     said: Mapping[str, bool],
     context: Mapping[str, Any] | None,
     is_secret: bool,
-    is_identify: bool,
     source: str,
 ) -> list[Statement]:
-    """Turn preferences into statements. A public key may take consent back, never give it."""
+    """Turn preferences into statements. A public key may take consent back, never give it.
+
+    A yes is explicit only where the call tells by which act it was given, as
+    `context.consent.method`: servers repeat what they have stored with every log-in.
+    """
     consent = _consent(context)
     method = consent.get("method")
     is_method_told = isinstance(method, str) and method in _METHODS
@@ -80,7 +87,7 @@ def statements(
             source=source,
             wording_version=wording if isinstance(wording, str) else "",
             evidence=_evidence(consent) if is_secret else {},
-            is_explicit=is_identify or is_method_told or not is_allowed,
+            is_explicit=(is_method_told and method in _ACTS) or not is_allowed,
         )
         for purpose, is_allowed in said.items()
         if is_secret or not is_allowed
@@ -88,13 +95,22 @@ def statements(
 
 
 def news(said: Iterable[Statement], states: States) -> list[Statement]:
-    """Leave out what repeats the state, as nearly all does; `states` is brought up to date."""
+    """Leave out what repeats the state, as nearly all does; `states` is brought up to date.
+
+    The ledger may not believe what is not explicit, so that it doesn't stand for what is.
+    """
     found = []
+    doubtful: set[tuple[int, str]] = set()
     for statement in said:
         key = (statement.contact_id, statement.purpose)
-        if states.get(key) != statement.status:
-            states[key] = statement.status
-            found.append(statement)
+        is_confirmed = statement.is_explicit and key in doubtful
+        if states.get(key) == statement.status and not is_confirmed:
+            continue
+        states[key] = statement.status
+        doubtful.discard(key)
+        if not statement.is_explicit:
+            doubtful.add(key)
+        found.append(statement)
     return found
 
 

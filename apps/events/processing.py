@@ -184,7 +184,6 @@ def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -
             said=one.said,
             context=one.message.context,
             is_secret=one.item.is_secret,
-            is_identify=one.message.type == "identify",
             source=names[one.item.source_id],
         )
     ]
