@@ -108,7 +108,9 @@ class SettingsView(LeanView):
     """What the official browser client asks before it sends anything."""
 
     def get(self, request: Request, key: str) -> HttpResponse:
-        if services.find_source(key) is None:
+        found = services.find_source(key) if requests.is_key(key) else None
+        # A secret key has no place in an address, so none is known there.
+        if found is None or found[1]:
             return answer({"success": False, "error": "No active source has this key."}, status=404)
         plain: HttpRequest = request._request
         segment: dict[str, Any] = {

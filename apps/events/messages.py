@@ -160,20 +160,20 @@ def _serialize(raw: dict[str, Any]) -> str:
         raise BadMessage("too_large", f"An event may have {MAX_BYTES} bytes.")
     if b"\\u0000" in payload and _NUL.search(payload):
         raise BadMessage("null_character")
-    if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+    if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH and depth(raw) > MAX_DEPTH:
         raise BadMessage("too_deep", f"Objects may nest {MAX_DEPTH} deep.")
     return payload.decode()
 
 
-def _depth(value: object) -> int:
+def depth(value: object) -> int:
     """How deep objects nest, counted without recursion."""
-    depth, level = 0, [value]
+    count, level = 0, [value]
     while level := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
+        count += 1
         level = [
             child for item in level for child in (item.values() if isinstance(item, dict) else item)
         ]
-    return depth
+    return count
 
 
 def _convert(raw: dict[str, Any]) -> Message:
@@ -199,9 +199,12 @@ def _read_id(value: Text, field: str) -> str | None:
 
 def _read_message_id(message: Message) -> str:
     text = str(message.message_id).strip() if message.message_id is not None else ""
+    if text.lower() in BLOCKED_IDS:
+        # Taken as an ID, it would make one event of many.
+        return new_message_id()
     if len(text) > MAX_MESSAGE_ID:
         raise BadMessage("id_too_long", f"messageId may have {MAX_MESSAGE_ID} characters.")
-    return text or new_message_id()
+    return text
 
 
 def _person_keys(message: Message, names: Names) -> list[str]:

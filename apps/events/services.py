@@ -260,7 +260,8 @@ def _storable(raw: object) -> dict[str, Any]:
         return {"unreadable": _clean(raw.text)[:MAX_STORED_TEXT]}
     try:
         text = msgspec.json.encode(raw).decode()
-        if isinstance(raw, dict) and len(text) <= checks.MAX_BYTES and "\\u0000" not in text:
+        is_small = len(text) <= checks.MAX_BYTES and checks.depth(raw) <= checks.MAX_DEPTH
+        if isinstance(raw, dict) and is_small and "\\u0000" not in text:
             return raw
     except (TypeError, ValueError, OverflowError, RecursionError):
         text = ""

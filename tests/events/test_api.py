@@ -127,6 +127,55 @@ def test_batch_keeps_a_bad_event_aside_and_stores_the_others(client, source):
     assert list(RejectedEvent.objects.order_by("id").values_list("reason", flat=True)) == reasons
 
 
+@pytest.mark.parametrize(("start", "end"), [('{"a":', "}"), ("[", "]")])
+def test_however_deep_an_event_nests_the_others_are_stored(client, source, start, end):
+    good = {"type": "track", **TRACK}
+    told = []
+
+    for depth in [60, 600, *range(800, 1100, 20)]:
+        deep = f'{{"type": "track", "userId": "u1", "x": {start * depth}1{end * depth}}}'
+        body = f'{{"batch": [{deep}, {json.dumps({**good, "messageId": depth})}]}}'.encode()
+        told.append(post(client, "/v1/batch", body, source.public_key).status_code)
+
+    # What nests so deep that the batch itself can't be read is refused as a whole.
+    stored = told.count(200)
+    assert told == [200] * stored + [400] * (len(told) - stored)
+    assert stored > 4
+    assert InboxEvent.objects.count() == stored
+    kept = RejectedEvent.objects.values_list("reason", "payload")
+    assert [(reason, list(payload)) for reason, payload in kept] == [
+        ("too_deep", ["unreadable"])
+    ] * stored
+
+
+def test_a_write_key_inside_a_batch_is_used_and_not_kept(client, source):
+    key = source.secret_key
+    good = {"type": "track", **TRACK, "writeKey": key}
+    bad = {"type": "track", "writeKey": key}
+    broken = f'{{"type": "track", "writeKey": "{key}", "userId": "\\ud800"}}'
+    items = ",".join([json.dumps(good), json.dumps(bad), broken])
+
+    response = post(client, "/v1/batch", f'{{"batch": [{items}]}}'.encode())
+
+    assert (response.status_code, InboxEvent.objects.get().is_secret) == (200, True)
+    kept = [
+        InboxEvent.objects.get().payload,
+        *RejectedEvent.objects.values_list("payload", flat=True),
+    ]
+    assert len(kept) == 3
+    assert not [payload for payload in kept if key in json.dumps(payload)]
+
+
+@pytest.mark.parametrize("message_id", ["undefined", "null", " None ", "", None, 0])
+def test_what_only_looks_like_a_message_id_is_none(client, source, message_id):
+    for _ in range(2):
+        post(client, "/v1/track", {**TRACK, "messageId": message_id}, source.public_key)
+
+    ids = set(InboxEvent.objects.values_list("message_id", flat=True))
+    assert len(ids) == 2
+    assert all(one.startswith("cuepost-") for one in ids)
+
+
 def test_single_bad_event_is_told_and_kept(client, source):
     response = post(client, "/v1/track", {"userId": "u1"}, source.secret_key)
 
@@ -240,7 +289,7 @@ def test_key_may_stand_in_the_body_or_the_address(client, source):
 @pytest.mark.parametrize(
     "authorization",
     ["", "Basic", "Basic !!!", "Basic Og==", "Basic /w==", "Basic cGtfdW5rbm93bjo=", "Bearer pk",
-     "Basic " + base64.b64encode(b"sk_unknown:").decode(), "Basic AAA6"],
+     "Basic " + base64.b64encode(b"sk_unknown:").decode(), "Basic AAA6", "Basic \xe9", "\xe9 \xe9"],
 )  # fmt: skip
 def test_missing_or_unknown_key_is_told(client, source, authorization):
     headers = {"Authorization": authorization} if authorization else {}
@@ -308,7 +357,15 @@ def test_settings_are_what_the_browser_client_needs(client, source):
         "maybeBundledConfigIds": {},
         "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
     }
-    assert client.get("/v1/projects/pk_unknown/settings").status_code == 404
+
+
+@pytest.mark.parametrize("key", ["pk_unknown", "%00", "a%00b", "%ff%fe", "%ED%A0%80", "x" * 3000])
+def test_settings_know_no_nonsense(client, key):
+    assert client.get(f"/v1/projects/{key}/settings").status_code == 404
+
+
+def test_settings_never_take_a_secret_key(client, source):
+    assert client.get(f"/v1/projects/{source.secret_key}/settings").status_code == 404
 
 
 def test_contact_cannot_be_named_from_outside(client, source):
