@@ -2,7 +2,8 @@
 
 An event whose person refuses tracking is dropped, whether it says so itself or their consent does.
 Two things remain: the statement about consent, and what a shop's server reports about an order,
-which is needed for the order itself; that is kept without browser and context.
+which is needed for the order itself; that is kept without browser and context, and makes no contact
+of somebody who was none.
 """
 
 from collections.abc import Iterable, Mapping

@@ -139,10 +139,13 @@ def _judge(work: list[_Work], found: list[int | None], states: privacy.States) -
 
 
 def _reduce(one: _Work) -> None:
-    """Take the browser out of a claim; who is only mentioned isn't made, linked or changed."""
+    """Find who is meant without making, linking or changing anybody.
+
+    So the order of somebody we know stops their reminder, and that of a stranger stays nobody's.
+    """
     claim = one.claim
     is_wanted = one.item.is_secret and any(one.said.values())
-    if one.keep is Keep.ESSENTIALS or (claim.mode is Mode.IDENTIFY and is_wanted):
+    if is_wanted and (one.keep is Keep.ESSENTIALS or claim.mode is Mode.IDENTIFY):
         # Somebody who refuses tracking and asks for mail is a contact all the same.
         claim.anonymous_id = None
     else:
@@ -205,7 +208,7 @@ def _entry(one: _Work) -> log.Entry:
     event = ProcessedEvent(
         id=0,
         contact_id=one.contact_id,
-        anonymous_id=one.claim.anonymous_id or "",
+        anonymous_id=(one.claim.anonymous_id or "") if one.keep is Keep.ALL else "",
         type=message.type,
         name=one.name,
         properties=_properties(message),

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from apps.commerce.models import Order
 from apps.consent import services as consents
 from apps.consent.models import ConsentRecord
 from apps.contacts.models import Contact
+from apps.events.models import Event
 from tests.events.messages import consent, identify, track
 from tests.instants import NOON
 
@@ -101,3 +103,54 @@ def test_a_refusal_of_tracking_beside_a_repeated_yes_lifts_no_unsubscription(sen
 
     assert history() == [("granted", "api")]
     assert consents.is_suppressed("ada@example.com")
+
+
+REFUSED = consent(tracking=False)
+ORDER = {"event": "Order Completed", "properties": {"order_id": "o-1", "total": 20}}
+
+
+def order(**who):
+    """An order of somebody who refuses tracking, as the shop's server tells it."""
+    context = REFUSED | {"traits": who.pop("traits", {}), "ip": "203.0.113.7"}
+    return {"type": "track", **ORDER, **who, "context": context}
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"userId": "eve"},
+        {"anonymousId": "b2"},
+        {"userId": "eve", "traits": {"email": "eve@example.com"}, "anonymousId": "b2"},
+    ],
+)
+def test_the_order_of_a_stranger_who_refuses_tracking_stays_nobody_s(send, who):
+    send(order(**who))
+
+    event = Event.objects.get()
+    assert (event.contact_id, event.anonymous_id, event.context) == (None, "", {})
+    assert list(Order.objects.values_list("key", "contact", "anonymous_id")) == [("o-1", None, "")]
+    assert not Contact.objects.exists()
+    assert not ConsentRecord.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "who", [{"userId": "ada"}, {"anonymousId": "b1"}, {"traits": {"email": "ada@example.com"}}]
+)
+def test_the_order_of_somebody_we_know_is_theirs_though_they_refuse_tracking(send, who):
+    send(identify(anonymousId="b1", **ADA))
+
+    send(order(**who), at=LATER)
+
+    event = Event.objects.get(name="Order Completed")
+    assert (event.contact, event.anonymous_id) == (Contact.objects.get(), "")
+    assert ConsentRecord.objects.get().status == "denied"
+
+
+def test_an_order_that_asks_for_mail_makes_a_contact_without_a_browser(send):
+    wanted = consent(tracking=False, email_marketing=True)
+
+    send(order(userId="eve", anonymousId="b2") | {"context": wanted})
+
+    contact = Contact.objects.get()
+    assert list(contact.identities.values_list("kind", "value")) == [("user_id", "eve")]
+    assert Event.objects.get().contact == contact
