@@ -30,6 +30,7 @@ MAX_BACK_OFF = timedelta(hours=1)
 FRESH = timedelta(seconds=0.5)
 # However slow the server is, a turn of the product stays a turn.
 LONGEST_RUN = timedelta(seconds=10)
+UNREACHABLE = "unreachable"
 
 Clock = Callable[[], datetime]
 Status = Message.Status
@@ -208,19 +209,28 @@ def _result(message: Message, answer: Answer, now: datetime) -> Result:
     if answer.outcome is Outcome.THROTTLED:
         due_at = now + timedelta(seconds=answer.retry_after)
         return Result(message, Status.QUEUED, now, "throttled", values, due_at=due_at)
+    if answer.outcome is Outcome.UNREACHABLE:
+        return _wait_for_server(message, answer, now)
     return _try_later(message, answer, now)
 
 
+def _wait_for_server(message: Message, answer: Answer, now: datetime) -> Result:
+    """Back off, for as long as it takes: it says nothing about this message."""
+    tries = 1
+    if message.reason == UNREACHABLE:
+        tries += message.reason_values.get("tries", 0)
+    values = {"answer": answer.detail, "tries": tries}
+    return Result(message, Status.QUEUED, now, UNREACHABLE, values, due_at=now + back_off(tries))
+
+
 def _try_later(message: Message, answer: Answer, now: datetime) -> Result:
-    """Back off; only refusals of this very message count towards giving it up."""
+    """Back off; a message that is refused again and again is given up."""
     failures = message.failure_count + 1
     values = {"answer": answer.detail, "failures": failures}
-    is_unreachable = answer.outcome is Outcome.UNREACHABLE
-    if failures >= MAX_FAILURES and not is_unreachable:
+    if failures >= MAX_FAILURES:
         return Result(message, Status.FAILED, now, "refused_too_often", values, failures=1)
-    reason = "unreachable" if is_unreachable else "refused"
     due_at = now + back_off(failures)
-    return Result(message, Status.QUEUED, now, reason, values, due_at=due_at, failures=1)
+    return Result(message, Status.QUEUED, now, "refused", values, due_at=due_at, failures=1)
 
 
 def back_off(failures: int) -> timedelta:

@@ -17,17 +17,25 @@ from apps.messaging.models import Message
 LEASE = timedelta(seconds=60)
 MAX_LOST_CLAIMS = 3
 
+# A message whose claims were lost before, maybe through its own fault, is claimed alone: so nobody
+# else is lost with it, and the next loss says that it is to blame.
 _CLAIM = """
-UPDATE messaging_message AS message
-SET status = 'claimed', lease_until = %(lease_until)s, attempt = message.attempt + 1
-FROM (
-    SELECT id FROM messaging_message
+WITH due AS (
+    SELECT id, priority, due_at, CASE WHEN reason = 'claim_lost' THEN
+        (reason_values ->> 'lost_claims')::int >= %(suspect)s ELSE false END AS is_suspect
+    FROM messaging_message
     WHERE status = 'queued' AND due_at <= %(now)s
     ORDER BY priority, due_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
-) AS due
-WHERE message.id = due.id
+), lined_up AS (
+    SELECT id, bool_or(is_suspect) OVER line AS comes_after, row_number() OVER line AS place
+    FROM due WINDOW line AS (ORDER BY priority, due_at, id)
+)
+UPDATE messaging_message AS message
+SET status = 'claimed', lease_until = %(lease_until)s, attempt = message.attempt + 1
+FROM lined_up
+WHERE message.id = lined_up.id AND (lined_up.place = 1 OR NOT lined_up.comes_after)
 RETURNING message.priority, message.due_at, message.id, message.attempt, message.contact_id
 """
 
@@ -150,7 +158,8 @@ class Result:
 
 def claim(*, now: datetime, limit: int) -> list[Claim]:
     """Take due messages that no other worker holds, for the length of a lease."""
-    found = _rows(_CLAIM, {"now": now, "limit": limit, "lease_until": now + LEASE})
+    lease = {"now": now, "lease_until": now + LEASE}
+    found = _rows(_CLAIM, {**lease, "limit": limit, "suspect": MAX_LOST_CLAIMS - 1})
     return [
         Claim(message_id, attempt, contact_id, priority)
         for priority, _, message_id, attempt, contact_id in sorted(found)

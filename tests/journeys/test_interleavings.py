@@ -46,14 +46,16 @@ DEFINITION = make_definition(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Letter:
     """One mail that waits in the model's outbox."""
 
     step: str
     cart: str
     queued_at: datetime
+    due_at: datetime
     lost_claims: int = 0
+    is_pointless: bool = False
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Model:
         for kind, at, cart in self.inbox:
             if kind == "order":
                 self.waits.clear()
-                self.outbox.clear()
+                for letter in self.outbox:
+                    letter.is_pointless = True
             elif kind == "add":
                 step, ends = self.waits.get(cart, ("first", at + QUIET))
                 if step == "first":
@@ -81,7 +84,7 @@ class Model:
         for cart, (step, ends) in list(self.waits.items()):
             if ends > now:
                 continue
-            self.outbox.append(Letter(step, cart, now))
+            self.outbox.append(Letter(step, cart, now, now))
             if step == "first":
                 self.waits[cart] = ("second", now + DAY)
             else:
@@ -90,18 +93,25 @@ class Model:
     def messaging(self, now: datetime) -> None:
         self.sent += self.pass_gate(now)
 
-    def pass_gate(self, now: datetime) -> list[tuple[str, str]]:
-        """Those who may go; the others wait for the inbox, or are too late or lost for good."""
+    def claim(self) -> list[Letter]:
+        """Those in front of the first that may be to blame for lost claims; that one goes alone."""
         self.outbox = [letter for letter in self.outbox if letter.lost_claims < 3]
+        line = sorted(self.outbox, key=lambda letter: letter.due_at)
+        suspects = [place for place, letter in enumerate(line) if letter.lost_claims == 2]
+        return line[: max(suspects[0], 1)] if suspects else line
+
+    def pass_gate(self, now: datetime) -> list[tuple[str, str]]:
+        """Those who may go; the others wait for the inbox, or are pointless or too late."""
+        letters = self.claim()
         if self.inbox:
-            for letter in self.outbox:
-                letter.lost_claims = 0
+            for letter in letters:
+                letter.lost_claims, letter.due_at = 0, now + delivery.HOLD_FOR_EVENTS
             return []
-        letters, self.outbox = self.outbox, []
+        self.outbox = [letter for letter in self.outbox if letter not in letters]
         return [
             (letter.step, letter.cart)
             for letter in letters
-            if now - letter.queued_at <= gate.LATEST
+            if not letter.is_pointless and now - letter.queued_at <= gate.LATEST
         ]
 
 
@@ -170,8 +180,7 @@ class World:
         """The claims are committed, and nobody works on them."""
         delivery.reap(now=self.now)
         ledger.claim(now=self.now, limit=100)
-        self.model.outbox = [letter for letter in self.model.outbox if letter.lost_claims < 3]
-        for letter in self.model.outbox:
+        for letter in self.model.claim():
             letter.lost_claims += 1
 
     def death_after_gate(self, _: str) -> None:

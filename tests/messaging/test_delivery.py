@@ -211,6 +211,31 @@ def test_a_message_whose_claim_is_lost_three_times_fails():
     assert states("reason", "reason_values") == [("failed", "poison", {"lost_claims": 3})]
 
 
+def test_three_lost_workers_cost_none_of_those_who_waited_together():
+    queued(3)
+
+    for turn in range(2):
+        now = NOON + turn * 2 * MINUTE
+        assert len(ledger.claim(now=now, limit=10)) == 3
+        delivery.reap(now=now + MINUTE)
+    now = NOON + 4 * MINUTE
+    assert len(ledger.claim(now=now, limit=10)) == 1
+    delivery.reap(now=now + MINUTE)
+    assert [deliver(now + MINUTE) for _ in range(3)] == [1, 1, 0]
+
+    assert states("reason") == [("failed", "poison"), ("sent", ""), ("sent", "")]
+
+
+def test_those_before_a_suspect_are_claimed_and_those_behind_it_wait():
+    lost = {"reason": "claim_lost", "reason_values": {"lost_claims": 2}}
+    first, suspect, last = queued()[0], queued(**lost)[0], queued()[0]
+
+    claims = [ledger.claim(now=NOON, limit=10) for _ in range(4)]
+
+    ids = [[claim.message_id for claim in batch] for batch in claims]
+    assert ids == [[first.pk], [suspect.pk], [last.pk], []]
+
+
 def test_reap_puts_a_lost_claim_back_only_after_its_lease():
     queued()
     ledger.claim(now=NOON, limit=10)
@@ -370,7 +395,7 @@ def test_an_unreachable_server_stops_the_batch_and_costs_the_rest_nothing(faulty
     deliver()
 
     assert states("reason", "due_at", "failure_count", "attempt") == [
-        ("queued", "unreachable", NOON + MINUTE, 1, 1),
+        ("queued", "unreachable", NOON + MINUTE, 0, 1),
         ("queued", "", NOON, 0, 1),
         ("queued", "", NOON, 0, 1),
         ("queued", "", NOON, 0, 1),
@@ -379,14 +404,34 @@ def test_an_unreachable_server_stops_the_batch_and_costs_the_rest_nothing(faulty
     assert deliver(NOON + 5 * SECOND) == 3
 
 
-def test_an_unreachable_server_never_makes_a_message_fail(faulty):
-    queued(failure_count=50)
-    faulty.faults = [ConnectionFailed("refused")]
+def test_an_unreachable_server_is_tried_again_ever_more_rarely_and_never_makes_a_message_fail(
+    faulty,
+):
+    [message] = queued()
+    now, waits = NOON, []
+
+    for _ in range(9):
+        faulty.faults = [ConnectionFailed("refused")]
+        deliver(now)
+        message.refresh_from_db()
+        waits.append((message.due_at - now) // MINUTE)
+        now = message.due_at
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    values = {"answer": "refused", "tries": 9}
+    assert states("reason", "reason_values", "failure_count") == [
+        ("queued", "unreachable", values, 0)
+    ]
+
+
+def test_a_refusal_after_an_outage_is_the_first_one(faulty):
+    values = {"answer": "refused", "tries": 50}
+    queued(reason="unreachable", reason_values=values)
+    faulty.faults = [Refused("451 greylisted", is_permanent=False)]
 
     deliver()
 
-    hour = timedelta(hours=1)
-    assert states("reason", "due_at") == [("queued", "unreachable", NOON + hour)]
+    assert states("reason", "due_at", "failure_count") == [("queued", "refused", NOON + MINUTE, 1)]
 
 
 def test_a_throttling_provider_is_given_the_time_it_asks_for(monkeypatch):
