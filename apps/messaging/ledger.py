@@ -66,7 +66,11 @@ _RECORD = """
 UPDATE messaging_message AS message
 SET status = CASE WHEN message.status IN ('sending', 'in_doubt') THEN new.status
                   ELSE message.status END,
-    reason = new.reason, reason_values = new.reason_values, provider_id = new.provider_id,
+    reason = CASE WHEN message.status IN ('sending', 'in_doubt') THEN new.reason
+                  ELSE message.reason END,
+    reason_values = CASE WHEN message.status IN ('sending', 'in_doubt') THEN new.reason_values
+                         ELSE message.reason_values END,
+    provider_id = new.provider_id,
     due_at = coalesce(new.due_at, message.due_at),
     failure_count = message.failure_count + new.failures,
     sent_at = CASE WHEN new.status = 'sent' THEN new.at END,

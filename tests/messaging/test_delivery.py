@@ -281,13 +281,18 @@ def test_a_late_answer_settles_the_doubt():
 def test_an_answer_after_the_webhook_keeps_what_the_webhook_said():
     queued()
     [(letter, _)] = delivery._pass_gate(ledger.claim(now=NOON, limit=10), NOON)
-    Message.objects.update(status="delivered", closed_at=NOON + SECOND)
+    said = {"answer": "550 no such user"}
+    Message.objects.update(
+        status="bounced", reason="bounced", reason_values=said, closed_at=NOON + SECOND
+    )
 
     answer = Answer(Outcome.ACCEPTED, provider_id="p-1")
     ledger.record([delivery._result(letter, answer, NOON + 2 * SECOND)])
 
-    expected = ("delivered", "p-1", NOON + 2 * SECOND, NOON + SECOND)
-    assert states("provider_id", "sent_at", "closed_at") == [expected]
+    assert states("reason", "reason_values") == [("bounced", "bounced", said)]
+    assert states("provider_id", "sent_at", "closed_at") == [
+        ("bounced", "p-1", NOON + 2 * SECOND, NOON + SECOND)
+    ]
 
 
 def test_nothing_is_handed_over_once_the_lease_is_over(monkeypatch):
