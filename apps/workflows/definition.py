@@ -18,6 +18,7 @@ from apps.segments.conditions import Condition, ConditionError, Did
 MAX_SOURCE = 100_000
 MAX_STEPS = 200
 MAX_DEPTH = 10
+MAX_NESTING = 200
 MAX_WAIT = timedelta(days=366)
 DEFAULT_WINDOW = "1 day"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,59}$")
@@ -143,8 +144,7 @@ def load(source: str) -> dict[str, Any]:
     if len(source) > MAX_SOURCE:
         raise DefinitionError("", f"The definition is longer than {MAX_SOURCE:,} characters.")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, yaml.SafeLoader)):
-            raise DefinitionError("", "References (*name) are not possible; write the part out.")
+        _check_shape(source)
         # As it is stored: dates become text.
         data = msgspec.json.decode(msgspec.json.encode(yaml.safe_load(source)))
     except yaml.MarkedYAMLError as problem:
@@ -177,6 +177,18 @@ def parse(data: dict[str, Any]) -> Definition:
         exit_source=exit_source or {},
         steps=_Steps().read_all(data),
     )
+
+
+def _check_shape(source: str) -> None:
+    """Look at the outline first: reading a deep one would take the parser very long."""
+    depth = 0
+    for event in yaml.parse(source, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise DefinitionError("", "References (*name) are not possible; write the part out.")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_NESTING:
+            raise DefinitionError("", "This can't be read as YAML.")
 
 
 # --- the head -----------------------------------------------------------------------------------

@@ -163,6 +163,10 @@ def test_parse_refuses_numbers_that_python_does_not_even_print(data):
         ("{did: A, at_most: 0}", {"at_most": 0}),
         ("{did_not: A}", {"exactly": 0}),
         ("{did: ' A '}", {}),
+        (
+            "{did: A, where: [{property: day, is: 2026-01-01}]}",
+            {"where": [{"property": "day", "is": "2026-01-01"}]},
+        ),
     ],
 )
 def test_parse_reads_what_means_the_same_alike(source, data):

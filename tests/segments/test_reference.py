@@ -152,7 +152,7 @@ def said_at(at, people):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     people=CROWDS,
     conditions=many(PLAIN | WITH_SEGMENTS),
@@ -182,7 +182,7 @@ def met(condition, people, as_of):
     return {one.pk for one in people if explain(condition, contact_id=one.pk, as_of=as_of).is_met}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     people=CROWDS,
     conditions=many(ENROLLED),
