@@ -82,6 +82,11 @@ class ConsentState(models.Model):
     status = models.CharField(max_length=16, choices=Status)
     record = models.ForeignKey(ConsentRecord, models.PROTECT, related_name="+")
     changed_at = models.DateTimeField()
+    denied_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The last no; a yes that was said before it comes too late.",
+    )
 
     class Meta:
         constraints = [

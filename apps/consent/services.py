@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,6 +16,8 @@ from apps.contacts.models import Contact
 from apps.core.hashing import keyed_hash
 
 Key = tuple[int, str]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 # One writer per contact, in one order: so a chain can't fork and two batches can't lock each other.
 _LOCK = """
@@ -41,6 +43,9 @@ class Statement:
     `is_explicit` is False for a "yes" that doesn't tell how the person gave it. Such a repetition
     doesn't overturn what they told us directly: a shop that still holds the old "yes" and repeats
     it at every log-in can't undo an unsubscribe. A fresh act of theirs, such as a form, can.
+
+    `said_at` is when it reached us, where it had to wait for its turn. A "yes" that isn't later than
+    the last "no" is ignored, however late it is worked in; a "no" always counts.
     """
 
     contact_id: int
@@ -52,6 +57,7 @@ class Statement:
     jurisdiction: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
     is_explicit: bool = True
+    said_at: datetime | None = None
 
 
 @transaction.atomic
@@ -65,13 +71,13 @@ def record_consents(*, statements: list[Statement], now: datetime) -> list[Conse
         cursor.execute(_LOCK, [list(contact_ids)])
     # Read after the lock: whoever held it has committed.
     states = {
-        (state.contact_id, state.purpose_id): state.record
+        (state.contact_id, state.purpose_id): state
         for state in ConsentState.objects.filter(contact__in=contact_ids).select_related("record")
     }
-    records = _changes(statements, states, _last_hashes(contact_ids), now)
+    records, changed = _changes(statements, states, _last_hashes(contact_ids), now)
     ConsentRecord.objects.bulk_create(records)
     newest = {(record.contact_id, record.purpose_id): record for record in records}
-    _save_states(newest, now)
+    _save_states(changed)
     _follow_up(newest, statements, now)
     return records
 
@@ -157,57 +163,65 @@ def _last_hashes(contact_ids: Collection[int]) -> dict[int, str]:
 
 def _changes(
     statements: list[Statement],
-    states: dict[Key, ConsentRecord],
+    states: dict[Key, ConsentState],
     hashes: dict[int, str],
     now: datetime,
-) -> list[ConsentRecord]:
+) -> tuple[list[ConsentRecord], list[ConsentState]]:
     """Turn statements into sealed records, in their order, leaving out what changes nothing."""
     records = []
+    changed: dict[Key, ConsentState] = {}
     for statement in statements:
         key = (statement.contact_id, statement.purpose)
-        if statement.contact_id not in hashes or not _is_change(statement, states.get(key)):
+        if statement.contact_id not in hashes:
             continue
-        record = ConsentRecord(
-            contact_id=statement.contact_id,
-            purpose_id=statement.purpose,
-            status=str(statement.status),
-            method=str(statement.method),
-            source=statement.source[:200],
-            wording_version=statement.wording_version[:40],
-            jurisdiction=statement.jurisdiction[:10],
-            evidence=statement.evidence,
-            recorded_at=now,
-            previous_hash=hashes[statement.contact_id],
-        )
-        record.record_hash = hashes[statement.contact_id] = ledger.seal(record)
-        states[key] = record
-        records.append(record)
-    return records
+        state = states.setdefault(key, ConsentState(contact_id=key[0], purpose_id=key[1]))
+        said_at = statement.said_at or now
+        is_change = _is_change(statement, state, said_at)
+        if statement.status == Status.DENIED and said_at > (state.denied_at or _NEVER):
+            state.denied_at, changed[key] = said_at, state
+        if is_change:
+            record = _seal(statement, now, hashes[statement.contact_id])
+            hashes[statement.contact_id] = record.record_hash
+            records.append(record)
+            state.status, state.record, state.changed_at = record.status, record, now
+            changed[key] = state
+    return records, list(changed.values())
 
 
-def _is_change(statement: Statement, held: ConsentRecord | None) -> bool:
-    if held is None:
-        return True
-    if held.status == statement.status:
+def _seal(statement: Statement, now: datetime, previous_hash: str) -> ConsentRecord:
+    waited = {"said_at": statement.said_at.isoformat()} if statement.said_at else {}
+    record = ConsentRecord(
+        contact_id=statement.contact_id,
+        purpose_id=statement.purpose,
+        status=str(statement.status),
+        method=str(statement.method),
+        source=statement.source[:200],
+        wording_version=statement.wording_version[:40],
+        jurisdiction=statement.jurisdiction[:10],
+        evidence=statement.evidence | waited,
+        recorded_at=now,
+        previous_hash=previous_hash,
+    )
+    record.record_hash = ledger.seal(record)
+    return record
+
+
+def _is_change(statement: Statement, state: ConsentState, said_at: datetime) -> bool:
+    if state.status == statement.status:
         return False
-    return statement.is_explicit or held.method not in _DIRECT
+    if statement.status == Status.DENIED:
+        return True
+    if said_at <= (state.denied_at or _NEVER):
+        return False
+    return statement.is_explicit or not state.status or state.record.method not in _DIRECT
 
 
-def _save_states(newest: dict[Key, ConsentRecord], now: datetime) -> None:
+def _save_states(changed: list[ConsentState]) -> None:
     ConsentState.objects.bulk_create(
-        [
-            ConsentState(
-                contact_id=contact_id,
-                purpose_id=purpose,
-                status=record.status,
-                record=record,
-                changed_at=now,
-            )
-            for (contact_id, purpose), record in newest.items()
-        ],
+        changed,
         update_conflicts=True,
         unique_fields=["contact", "purpose"],
-        update_fields=["status", "record", "changed_at"],
+        update_fields=["status", "record", "changed_at", "denied_at"],
     )
 
 

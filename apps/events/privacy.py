@@ -7,6 +7,7 @@ of somebody who was none.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -69,6 +70,7 @@ def statements(
     context: Mapping[str, Any] | None,
     is_secret: bool,
     source: str,
+    said_at: datetime,
 ) -> list[Statement]:
     """Turn preferences into statements. A public key may take consent back, never give it.
 
@@ -89,6 +91,7 @@ def statements(
             wording_version=wording if isinstance(wording, str) else "",
             evidence=_evidence(consent) if is_secret else {},
             is_explicit=(is_method_told and method in _ACTS) or not is_allowed,
+            said_at=said_at,
         )
         for purpose, is_allowed in said.items()
         if is_secret or not is_allowed
@@ -96,22 +99,19 @@ def statements(
 
 
 def news(said: Iterable[Statement], states: States) -> list[Statement]:
-    """Leave out what repeats the state, as nearly all does; `states` is brought up to date.
+    """Leave out the yes that repeats the state, as nearly all does.
 
-    The ledger may not believe what is not explicit, so that it doesn't stand for what is.
+    A repeated no stays: the ledger keeps the moment of the last one. After a change the ledger has
+    to see everything, since it may not believe it.
     """
     found = []
-    doubtful: set[tuple[int, str]] = set()
+    changed: set[tuple[int, str]] = set()
     for statement in said:
         key = (statement.contact_id, statement.purpose)
-        is_confirmed = statement.is_explicit and key in doubtful
-        if states.get(key) == statement.status and not is_confirmed:
-            continue
-        states[key] = statement.status
-        doubtful.discard(key)
-        if not statement.is_explicit:
-            doubtful.add(key)
-        found.append(statement)
+        is_repeated = statement.status == Status.GRANTED == states.get(key)
+        if key in changed or not is_repeated:
+            changed.add(key)
+            found.append(statement)
     return found
 
 

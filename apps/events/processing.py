@@ -196,6 +196,7 @@ def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -
 
 def _entry(one: _Work) -> log.Entry:
     item, message = one.item, one.message
+            said_at=one.item.received_at,
     sent_at, original_at = _instant(message.sent_at), _told_at(message)
     occurred_at, note = _occurred(item.received_at, sent_at, original_at)
     if note or (original_at is None and message.timestamp is not None):

@@ -38,8 +38,8 @@ def withdrawals():
     consent_withdrawn.disconnect(hear)
 
 
-def say(contact, status, *, is_explicit=True, method="api", purpose=MARKETING):
-    return Statement(contact.pk, purpose, status, method, is_explicit=is_explicit)
+def say(contact, status, *, method="api", purpose=MARKETING, **how):
+    return Statement(contact.pk, purpose, status, method, **how)
 
 
 def state_of(contact) -> str:
@@ -56,7 +56,10 @@ def test_grant_is_recorded_once_however_often_it_is_said(contact):
 
 
 def test_statements_of_one_call_count_in_their_order(contact):
-    said = [say(contact, status) for status in ("granted", "denied", "granted", "denied")]
+    said = [
+        say(contact, status, said_at=NOON + timedelta(seconds=number))
+        for number, status in enumerate(["granted", "denied", "granted", "denied"])
+    ]
 
     services.record_consents(statements=said, now=NOON)
 
@@ -64,6 +67,45 @@ def test_statements_of_one_call_count_in_their_order(contact):
     assert list(statuses) == ["granted", "denied", "granted", "denied"]
     assert state_of(contact) == "denied"
     assert services.verify_chain(contact) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "state"), [(-1, "denied"), (0, "denied"), (1, "granted"), (None, "granted")]
+)
+def test_a_yes_said_before_the_last_no_is_ignored(contact, hours, state):
+    deny(contact, MARKETING, NOON)
+    said_at = None if hours is None else NOON + timedelta(hours=hours)
+
+    services.record_consents(
+        statements=[say(contact, "granted", said_at=said_at)], now=NOON + timedelta(hours=2)
+    )
+
+    assert state_of(contact) == state
+    assert ConsentRecord.objects.count() == (2 if state == "granted" else 1)
+
+
+def test_a_repeated_no_counts_for_what_was_said_before_it(contact):
+    deny(contact, MARKETING, NOON)
+    deny(contact, MARKETING, LATER)
+
+    services.record_consents(
+        statements=[say(contact, "granted", said_at=NOON + timedelta(minutes=30))], now=LATER
+    )
+
+    assert state_of(contact) == "denied"
+    assert ConsentRecord.objects.count() == 1
+
+
+def test_a_no_that_had_to_wait_still_counts(contact):
+    grant(contact, MARKETING, NOON)
+
+    services.record_consents(
+        statements=[say(contact, "denied", said_at=NOON - timedelta(minutes=1))], now=LATER
+    )
+
+    record = ConsentRecord.objects.last()
+    assert (record.status, record.recorded_at) == ("denied", LATER)
+    assert record.evidence == {"said_at": "2026-03-02T11:59:00+00:00"}
 
 
 def test_unknown_purposes_and_contacts_are_left_out(contact):
@@ -77,8 +119,9 @@ def test_unknown_purposes_and_contacts_are_left_out(contact):
 
 
 def test_chain_shows_a_changed_and_a_missing_record(contact):
-    for status in ("granted", "denied", "granted"):
-        services.record_consents(statements=[say(contact, status)], now=NOON)
+    for hour, status in enumerate(["granted", "denied", "granted"]):
+        at = NOON + timedelta(hours=hour)
+        services.record_consents(statements=[say(contact, status)], now=at)
     first, second, third = ConsentRecord.objects.order_by("id")
     assert services.verify_chain(contact) == []
 

@@ -8,6 +8,7 @@ from apps.commerce.models import Order
 from apps.consent import services as consents
 from apps.consent.models import ConsentRecord
 from apps.contacts.models import Contact
+from apps.events import pipeline, services
 from apps.events.models import Event
 from tests.events.messages import consent, identify, track
 from tests.instants import NOON
@@ -82,6 +83,29 @@ def test_a_repeated_yes_does_not_stand_for_the_fresh_one_beside_it(send, unsubsc
 
     assert history()[-1] == ("granted", "form")
     assert not consents.is_suppressed("ada@example.com")
+
+
+def test_a_yes_that_waited_while_ada_unsubscribed_comes_too_late(send, source):
+    send(identify(**ADA, **agrees()))
+    yes = identify(**ADA, **agrees(method="form"))
+    services.accept(source=source, is_secret=True, messages=[yes], received_at=NOON)
+    consents.unsubscribe(contact=Contact.objects.get(), method="staff", source="", now=LATER)
+
+    pipeline.drain(now=LATER + timedelta(minutes=1))
+
+    assert history() == [("granted", "api"), ("denied", "staff")]
+    assert consents.is_suppressed("ada@example.com")
+
+
+def test_a_yes_that_comes_too_late_does_not_stand_for_the_fresh_one_after_it(send, source):
+    send(identify(**ADA, context=consent(email_marketing=False)), at=LATER)
+    for at in (NOON, LATER + timedelta(minutes=1)):
+        yes = identify(**ADA, **agrees())
+        services.accept(source=source, is_secret=True, messages=[yes], received_at=at)
+
+    pipeline.drain(now=LATER + timedelta(minutes=1))
+
+    assert [status for status, _ in history()] == ["denied", "granted"]
 
 
 def test_a_no_after_a_repeated_yes_is_heard(send):
