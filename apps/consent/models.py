@@ -85,7 +85,7 @@ class ConsentState(models.Model):
     denied_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="The last no; a yes that was said before it comes too late.",
+        help_text="The last no; a yes said before it comes too late.",
     )
 
     class Meta:

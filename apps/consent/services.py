@@ -44,8 +44,8 @@ class Statement:
     doesn't overturn what they told us directly: a shop that still holds the old "yes" and repeats
     it at every log-in can't undo an unsubscribe. A fresh act of theirs, such as a form, can.
 
-    `said_at` is when it reached us, where it had to wait for its turn. A "yes" that isn't later than
-    the last "no" is ignored, however late it is worked in; a "no" always counts.
+    `said_at` is when it reached us, where it had to wait for its turn. A "yes" that isn't later
+    than the last "no" is ignored, however late it is worked in; a "no" always counts.
     """
 
     contact_id: int

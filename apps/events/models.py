@@ -156,6 +156,8 @@ class Event(models.Model):
     is_backfill = models.BooleanField(default=False)
 
     # When: by our clock, by the client's clock, and the client's corrected to ours
+        # Nothing is kept of it but that it came, so that a retry takes no effect.
+        DROPPED = "dropped", "dropped"
     received_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     original_at = models.DateTimeField(null=True, blank=True)

@@ -3,7 +3,7 @@
 An event whose person refuses tracking is dropped, whether it says so itself or their consent does.
 Two things remain: the statement about consent, and what a shop's server reports about an order,
 which is needed for the order itself; that is kept without browser and context, and makes no contact
-of somebody who was none.
+of somebody who was none. Of the others the log keeps that they came, and nothing else.
 """
 
 from collections.abc import Iterable, Mapping

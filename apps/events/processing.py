@@ -15,7 +15,7 @@ from apps.contacts.services import Claim, Directory, Mode, Resolution, resolve
 from apps.core.clock import BadInstant, parse_instant
 from apps.events import log, messages, privacy
 from apps.events.messages import Message
-from apps.events.models import Source
+from apps.events.models import Event, Source
 from apps.events.privacy import Keep
 from apps.events.registry import Batch, ProcessedEvent, projections
 
@@ -63,8 +63,7 @@ def process(items: list[Item], *, now: datetime) -> None:
     _assign(work, resolutions)
     _record_consents(work, states, now)
 
-    kept = [one for one in work if one.keep is not Keep.NOTHING]
-    entries = [_entry(one) for one in kept]
+    entries = [_entry(one) for one in work]
     log.write(entries)
     adoptions = {
         browser: resolution.contact_id
@@ -74,7 +73,7 @@ def process(items: list[Item], *, now: datetime) -> None:
     }
     batch = Batch(
         now=now,
-        events=[entry.event for entry in entries],
+        events=[entry.event for entry in entries if entry.event.type != Event.Type.DROPPED],
         adopted=log.adopt(adoptions, now=now),
         adoptions=adoptions,
     )
@@ -196,7 +195,8 @@ def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -
 
 def _entry(one: _Work) -> log.Entry:
     item, message = one.item, one.message
-            said_at=one.item.received_at,
+    if one.keep is Keep.NOTHING:
+        return _trace(item)
     sent_at, original_at = _instant(message.sent_at), _told_at(message)
     occurred_at, note = _occurred(item.received_at, sent_at, original_at)
     if note or (original_at is None and message.timestamp is not None):
@@ -231,6 +231,26 @@ def _properties(message: Message) -> dict[str, Any]:
 
 def _told_at(message: Message) -> datetime | None:
     return _instant(message.original_timestamp) or _instant(message.timestamp)
+
+
+def _trace(item: Item) -> log.Entry:
+    """What stays of a dropped event: that it came. Else its retry would speak once more."""
+    event = ProcessedEvent(
+        id=0,
+        contact_id=None,
+        anonymous_id="",
+        type=Event.Type.DROPPED.value,
+        name="",
+        properties={},
+        context={},
+        source_id=item.source_id,
+        message_id=item.message_id,
+        is_trusted=item.is_secret,
+        is_backfill=item.is_backfill,
+        received_at=item.received_at,
+        occurred_at=item.received_at,
+    )
+    return log.Entry(event, None, None)
 
 
 def _instant(value: object) -> datetime | None:

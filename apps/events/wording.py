@@ -116,4 +116,5 @@ _OTHERS: dict[str, Callable[[Event, Properties], str]] = {
     Event.Type.SCREEN: lambda event, p: f"Opened the screen {event.name or _where(p)}",
     Event.Type.GROUP: lambda _, __: "Was put into a group",
     Event.Type.ALIAS: lambda _, __: "Was recognized under a second ID",
+    Event.Type.DROPPED: lambda _, __: "Refused tracking: nothing was kept",
 }

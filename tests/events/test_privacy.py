@@ -8,7 +8,7 @@ from apps.commerce.models import Order
 from apps.consent import services as consents
 from apps.consent.models import ConsentRecord
 from apps.contacts.models import Contact
-from apps.events import pipeline, services
+from apps.events import pipeline, registry, services
 from apps.events.models import Event
 from tests.events.messages import consent, identify, track
 from tests.instants import NOON
@@ -178,3 +178,41 @@ def test_an_order_that_asks_for_mail_makes_a_contact_without_a_browser(send):
     contact = Contact.objects.get()
     assert list(contact.identities.values_list("kind", "value")) == [("user_id", "eve")]
     assert Event.objects.get().contact == contact
+
+
+def test_of_an_event_whose_person_refuses_stays_only_that_it_came(send, source):
+    refused = consent(tracking=False) | {"ip": "203.0.113.7"}
+
+    send(
+        track(userId="ada", anonymousId="b1", messageId="m1", properties={"a": 1}, context=refused)
+    )
+
+    row = Event.objects.values().get()
+    del row["id"]
+    assert row == {
+        "contact_id": None, "anonymous_id": "", "type": "dropped", "name": "",
+        "properties": {}, "context": {}, "source_id": source.pk, "message_id": "m1",
+        "is_trusted": True, "is_backfill": False, "received_at": NOON, "occurred_at": NOON,
+        "sent_at": None, "original_at": None,
+    }  # fmt: skip
+
+
+def test_a_retry_of_a_dropped_event_speaks_for_nobody_again(send):
+    wanted = {"categoryPreferences": {"tracking": False, "email_marketing": True}, "method": "form"}
+    signed_up = identify(**ADA, messageId="m1", context={"consent": wanted})
+    send(signed_up)
+    consents.unsubscribe(contact=Contact.objects.get(), method="one_click", source="", now=NOON)
+
+    send(signed_up, at=LATER)
+
+    assert history() == [("granted", "form"), ("denied", "one_click")]
+    assert Event.objects.count() == 1
+
+
+def test_projections_see_no_dropped_event(send, monkeypatch):
+    seen = []
+    monkeypatch.setattr(registry, "_projections", {"x": registry.Projection("x", 1, seen.append)})
+
+    send(track("Seen", userId="ada"), track("Unseen", userId="ada", context=REFUSED))
+
+    assert [event.name for event in seen[0].all_events()] == ["Seen"]

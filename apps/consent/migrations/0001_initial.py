@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('status', models.CharField(choices=[('granted', 'granted'), ('denied', 'denied')], max_length=16)),
                 ('changed_at', models.DateTimeField()),
-                ('denied_at', models.DateTimeField(blank=True, help_text='The last no; a yes that was said before it comes too late.', null=True)),
+                ('denied_at', models.DateTimeField(blank=True, help_text='The last no; a yes said before it comes too late.', null=True)),
                 ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='consents', to='contacts.contact')),
                 ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.consentrecord')),
                 ('purpose', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.purpose')),

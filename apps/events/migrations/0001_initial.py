@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                     fields=[
                         ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                         ('anonymous_id', models.CharField(blank=True, max_length=200)),
-                        ('type', models.CharField(choices=[('track', 'track'), ('identify', 'identify'), ('page', 'page'), ('screen', 'screen'), ('group', 'group'), ('alias', 'alias')], max_length=10)),
+                        ('type', models.CharField(choices=[('track', 'track'), ('identify', 'identify'), ('page', 'page'), ('screen', 'screen'), ('group', 'group'), ('alias', 'alias'), ('dropped', 'dropped')], max_length=10)),
                         ('name', models.CharField(blank=True, max_length=200)),
                         ('properties', models.JSONField(default=dict)),
                         ('context', models.JSONField(default=dict)),
