@@ -239,7 +239,7 @@ def _named_errors() -> Iterator[None]:
     except LiquidError as problem:
         reason = "template_limit" if _is_deep(problem) else "template_syntax"
         raise TemplateError(reason, detail=_first_line(problem)) from problem
-    except (TypeError, ValueError, ArithmeticError, AttributeError) as problem:
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as problem:
         # Values of a kind that a tag or operator doesn't expect.
         raise TemplateError("template_values", detail=_first_line(problem)) from problem
 

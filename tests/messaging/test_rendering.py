@@ -104,6 +104,14 @@ def test_what_liquid_does_not_know_is_a_syntax_error(source):
     assert reason(source, x="a")[0] == "template_syntax"
 
 
+@pytest.mark.parametrize("source", ["{{ name | compact: 9 }}", "{{ names | compact: 9 }}"])
+def test_a_value_of_the_wrong_kind_is_named(source):
+    assert reason(source, name="abc", names=["abc"]) == (
+        "template_values",
+        {"detail": "string index out of range"},
+    )
+
+
 @pytest.mark.parametrize(
     "source",
     [
