@@ -82,9 +82,10 @@ def _header(name: str, value: str) -> str:
 
 def _part(subtype: str, content: str) -> bytes:
     lines = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", CRLF)
-    encoded = binascii.b2a_qp(lines.encode(), istext=True)
+    # With the line end that the boundary takes off again: without any, folds would end in bare LF.
+    encoded = binascii.b2a_qp(f"{lines}{CRLF}".encode(), istext=True)
     head = (
         f"Content-Type: text/{subtype}; charset=utf-8{CRLF}"
         f"Content-Transfer-Encoding: quoted-printable{CRLF}{CRLF}"
     )
-    return head.encode() + encoded + b"\r\n"
+    return head.encode() + encoded

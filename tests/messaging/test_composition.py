@@ -1,9 +1,12 @@
 """The mail itself: headers, parts, links, and what both ways to its bytes make of it."""
 
+import re
 from email import message_from_bytes, policy
 from uuid import UUID
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from apps.core import tokens
 from apps.messaging import composition, context, links
@@ -256,6 +259,24 @@ def test_the_short_way_says_what_the_long_way_says(fields):
     assert [part.get_content_type() for part in short.iter_parts()] == ["text/plain", "text/html"]
     assert max(len(row) for row in mail.as_wire().split(b"\r\n")) <= 998
     assert not short.defects
+
+
+WORDS = st.text(max_size=200) | st.text(st.sampled_from("a .=\t\r\n\x0bä€\u2028"), max_size=300)
+
+
+@settings(deadline=None)
+@given(subject=WORDS, text=WORDS, html=WORDS)
+@example(subject="x", text="long " * 100, html="<p>" + "word " * 100)
+def test_whatever_is_said_arrives_with_whole_line_ends(subject, text, html):
+    mail = a_mail(subject=" ".join(subject.split()), text=text, html=html)
+
+    wire = mail.as_wire()
+
+    assert re.search(rb"(?<!\r)\n|\r(?!\n)", wire) is None
+    parts = parsed(wire).iter_parts()
+    contents = [part.get_payload(decode=True).decode() for part in parts]
+    assert contents == [re.sub(r"\r\n|\r|\n", "\r\n", said) for said in (text, html)]
+    assert max(len(row) for row in wire.split(b"\r\n")) <= 998
 
 
 @pytest.mark.parametrize("field", ["subject", "sender", "to"])
