@@ -187,6 +187,7 @@ def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -
             context=one.message.context,
             is_secret=one.item.is_secret,
             source=names[one.item.source_id],
+            said_at=one.item.received_at,
         )
     ]
     if fresh := privacy.news(statements, states):
@@ -224,15 +225,6 @@ def _entry(one: _Work) -> log.Entry:
     return log.Entry(event, sent_at, original_at)
 
 
-def _properties(message: Message) -> dict[str, Any]:
-    told = message.traits if message.type in ("identify", "group") else message.properties
-    return told or {}
-
-
-def _told_at(message: Message) -> datetime | None:
-    return _instant(message.original_timestamp) or _instant(message.timestamp)
-
-
 def _trace(item: Item) -> log.Entry:
     """What stays of a dropped event: that it came. Else its retry would speak once more."""
     event = ProcessedEvent(
@@ -251,6 +243,15 @@ def _trace(item: Item) -> log.Entry:
         occurred_at=item.received_at,
     )
     return log.Entry(event, None, None)
+
+
+def _properties(message: Message) -> dict[str, Any]:
+    told = message.traits if message.type in ("identify", "group") else message.properties
+    return told or {}
+
+
+def _told_at(message: Message) -> datetime | None:
+    return _instant(message.original_timestamp) or _instant(message.timestamp)
 
 
 def _instant(value: object) -> datetime | None:
