@@ -136,6 +136,8 @@ class Event(models.Model):
         SCREEN = "screen", "screen"
         GROUP = "group", "group"
         ALIAS = "alias", "alias"
+        # Nothing is kept of it but that it came, so that a retry takes no effect.
+        DROPPED = "dropped", "dropped"
 
     # Who
     contact = models.ForeignKey(
@@ -156,8 +158,6 @@ class Event(models.Model):
     is_backfill = models.BooleanField(default=False)
 
     # When: by our clock, by the client's clock, and the client's corrected to ours
-        # Nothing is kept of it but that it came, so that a retry takes no effect.
-        DROPPED = "dropped", "dropped"
     received_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     original_at = models.DateTimeField(null=True, blank=True)
