@@ -3,7 +3,7 @@
 from django import forms
 
 from apps.demo.cart import MAX_QUANTITY
-from apps.demo.visitor import Customer
+from apps.demo.visitor import MAIL_WORDING, Customer
 
 
 class QuantityForm(forms.Form):
@@ -29,7 +29,7 @@ class CheckoutForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
     )
     wants_mail = forms.BooleanField(
-        label="Send me news and reminders by e-mail. I can unsubscribe at any time.",
+        label=MAIL_WORDING,
         required=False,
     )
 

@@ -12,7 +12,7 @@ import yaml
 from apps.core.clock import parse_duration
 from apps.demo import cart as carts
 from apps.demo import catalog, ecommerce
-from apps.demo.visitor import Customer
+from apps.demo.visitor import Customer, agree
 
 JOURNEYS_FILE = Path(__file__).parent / "data" / "journeys.yaml"
 NAMESPACE = uuid.UUID("6f1f2a0e-6a55-4c0c-9c0b-3d6f9f3f7a10")
@@ -107,7 +107,7 @@ class _Journey:
         }
         message = self._address({"type": "identify", "traits": traits})
         if self.customer.wants_mail:
-            message["context"]["consent"]["categoryPreferences"]["email_marketing"] = True
+            agree(message["context"]["consent"])
         return message
 
     def _track(self, report: ecommerce.Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.demo import ecommerce
 from apps.demo.cart import Cart
-from apps.demo.visitor import Customer, Visitor
+from apps.demo.visitor import Customer, Visitor, agree
 from apps.events import services as events
 from apps.events.models import Source
 
@@ -35,7 +35,11 @@ def begin_checkout(
 def place_order(
     *, customer: Customer, cart: Cart, visitor: Visitor, base_url: str, now: datetime
 ) -> str:
-    """Tell of the order, which every reminder must know about; return its number."""
+    """Tell of the order, which every reminder must know about; return its number.
+
+    Who refuses tracking is named by the customer number alone. Where it means nobody that Cuepost
+    knows, the order stays without a name; where it does, what they were to be reminded of ends.
+    """
     order_id = f"KC-{uuid.uuid4().hex[:10].upper()}"
     report = ecommerce.order_completed(order_id, cart, base_url=base_url)
     _send([_track(report, customer, visitor)], now=now)
@@ -45,16 +49,16 @@ def place_order(
 def _identify(customer: Customer, visitor: Visitor) -> dict[str, Any]:
     names = {"firstName": customer.first_name, "lastName": customer.last_name}
     traits = {"email": customer.email} | {key: value for key, value in names.items() if value}
-    consents = {"tracking": visitor.allows_tracking}
-    if customer.wants_mail:
-        # A box left empty takes nothing back from somebody who agreed at an earlier order.
-        consents["email_marketing"] = True
-    return {
+    message = {
         "type": "identify",
         "messageId": f"demo-{uuid.uuid4()}",
         "traits": traits,
-        **_address(customer, visitor, consents),
+        **_address(customer, visitor),
     }
+    if customer.wants_mail:
+        # A box left empty takes nothing back from somebody who agreed at an earlier order.
+        agree(message["context"]["consent"])
+    return message
 
 
 def _track(report: ecommerce.Report, customer: Customer, visitor: Visitor) -> dict[str, Any]:
@@ -63,15 +67,16 @@ def _track(report: ecommerce.Report, customer: Customer, visitor: Visitor) -> di
         "event": report.event,
         "messageId": report.message_id,
         "properties": report.properties,
-        **_address(customer, visitor, {"tracking": visitor.allows_tracking}),
+        **_address(customer, visitor),
     }
 
 
-def _address(customer: Customer, visitor: Visitor, consents: dict[str, bool]) -> dict[str, Any]:
+def _address(customer: Customer, visitor: Visitor) -> dict[str, Any]:
     person = {"userId": customer.number}
     if visitor.anonymous_id:
         person["anonymousId"] = visitor.anonymous_id
-    return {**person, "context": {"consent": {"categoryPreferences": consents}}}
+    preferences = {"tracking": visitor.allows_tracking}
+    return {**person, "context": {"consent": {"categoryPreferences": preferences}}}
 
 
 def _send(messages: list[dict[str, Any]], *, now: datetime) -> None:

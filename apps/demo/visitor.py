@@ -9,6 +9,9 @@ from apps.core.hashing import keyed_hash
 
 CONSENT_COOKIE = "cuepost_consent"
 ID_COOKIE = "cuepost_anonymous_id"
+# What the box at the checkout says, and the name by which the ledger keeps that wording.
+MAIL_WORDING = "Send me news and reminders by e-mail. I can unsubscribe at any time."
+MAIL_WORDING_VERSION = "checkout-1"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -18,6 +21,13 @@ class Visitor:
 
     allows_tracking: bool
     anonymous_id: str = ""
+
+
+def agree(consent: dict[str, Any]) -> None:
+    """Note in a call's consent that the box was ticked, and what it said."""
+    consent["categoryPreferences"]["email_marketing"] = True
+    consent["method"] = "form"
+    consent["wordingVersion"] = MAIL_WORDING_VERSION
 
 
 @dataclass(frozen=True)
