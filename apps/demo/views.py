@@ -124,14 +124,14 @@ def review_order(request: HttpRequest) -> HttpResponse:
         base_url=_base_url(request),
         now=timezone.now(),
     )
+    # Whose order it was is not remembered.
     request.session[ORDER_KEY] = {
         "id": order_id,
-        "first_name": details["first_name"],
-        "email": details["email"],
         "total": cart.total_text,
         "lines": [[line.quantity, line.product.name] for line in cart.lines],
     }
     carts.clear_cart(request.session)
+    del request.session[CUSTOMER_KEY]
     return redirect("demo:order")
 
 

@@ -7,17 +7,25 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.commerce.models import Order
+from apps.consent import policy
+from apps.consent import services as consents
+from apps.contacts.models import Contact
+from apps.core import services as core
 from apps.demo import catalog
 from apps.demo.services import SOURCE_NAME
+from apps.demo.visitor import Customer
 from apps.events import services as events
-from apps.events.models import InboxEvent
+from apps.events.models import Event, InboxEvent
 from tests.instants import NOON
 
 pytestmark = pytest.mark.django_db
 
 ANONYMOUS_ID = "0b8f6f0a-5f0e-4c36-9a57-1c1f7f6f2f11"
 FORM = {"email": "Ada@Example.com", "first_name": "Ada", "last_name": "Byron"}
+CUSTOMER = Customer(**FORM, wants_mail=False)
 
 
 @pytest.fixture
@@ -203,7 +211,11 @@ def test_checkout_with_consent_tells_who_it_is_and_what_they_would_buy(shop):
     }
     assert identify["userId"] == started["userId"]
     assert identify["anonymousId"] == started["anonymousId"] == ANONYMOUS_ID
-    assert preferences_of(identify) == {"tracking": True, "email_marketing": True}
+    assert identify["context"]["consent"] == {
+        "categoryPreferences": {"tracking": True, "email_marketing": True},
+        "method": "form",
+        "wordingVersion": "checkout-1",
+    }
     assert preferences_of(started) == {"tracking": True}
     assert started["properties"]["products"][0]["quantity"] == 2
 
@@ -300,6 +312,64 @@ def test_same_address_keeps_its_customer_number(shop):
     assert numbers[0] == numbers[1] != numbers[2]
 
 
+def buy(client: Client, slug: str = "heron-teapot", **extra: str) -> None:
+    add(client, slug)
+    check_out(client, **extra)
+    client.post(reverse("demo:checkout-review"))
+    core.tick(now=timezone.now())
+
+
+def test_order_of_a_stranger_who_refuses_stores_nothing_personal(shop):
+    reject_tracking(shop)
+    buy(shop)
+
+    (event,) = Event.objects.all()
+    stored = [event.properties, event.context, *Order.objects.values(), *kept_in(shop)]
+    assert (event.contact, event.anonymous_id, event.context) == (None, "", {})
+    assert "ada" not in str(stored).lower()
+    assert CUSTOMER.number not in str(stored)
+    assert not Contact.objects.exists()
+    assert not InboxEvent.objects.exists()
+
+
+def kept_in(client: Client) -> list[tuple[str, Any]]:
+    return sorted(client.session.items())
+
+
+def test_order_of_a_customer_who_refuses_by_now_is_theirs(shop):
+    accept_tracking(shop)
+    add(shop, "tide-bowl")
+    check_out(shop)
+    elsewhere = Client()
+    reject_tracking(elsewhere)
+    buy(elsewhere)
+
+    order = Event.objects.get(name="Order Completed")
+    assert (order.contact, order.anonymous_id) == (Contact.objects.get(), "")
+
+
+def test_session_forgets_the_customer_with_the_order(shop):
+    accept_tracking(shop)
+    buy(shop)
+    thanks = shop.get(reverse("demo:order")).content.decode()
+
+    assert [name for name, _ in kept_in(shop)] == ["demo_order"]
+    assert "ada" not in str(kept_in(shop)).lower()
+    assert "Thank you." in thanks
+
+
+def test_ticked_box_counts_again_after_an_unsubscribe(shop):
+    buy(shop, wants_mail="on")
+    contact = Contact.objects.get()
+    consents.unsubscribe(contact=contact, method="one_click", source="mail", now=timezone.now())
+
+    buy(shop, wants_mail="on")
+
+    decision = policy.allows(contact, "email_marketing", timezone.now())
+    assert (decision.is_allowed, decision.values["method"]) == (True, "form")
+    assert not consents.is_suppressed("ada@example.com")
+
+
 @pytest.mark.parametrize("wrong", [{"email": "nobody"}, {"email": ""}, {"first_name": ""}])
 def test_incomplete_checkout_tells_nothing_and_says_why(shop, wrong):
     accept_tracking(shop)
@@ -307,7 +377,15 @@ def test_incomplete_checkout_tells_nothing_and_says_why(shop, wrong):
     answer = shop.post(reverse("demo:checkout"), FORM | wrong)
 
     assert answer.status_code == 200
-    assert 'aria-invalid="true"' in answer.content.decode()
+    page = answer.content.decode()
+    (name,) = wrong
+    assert 'role="alert"' in page
+    assert f'href="#id_{name}"' in page
+    assert f'id="id_{name}_error"' in page
+    field = re.search(rf'<input[^>]*id="id_{name}"', page)
+    assert field
+    assert 'aria-invalid="true"' in field[0]
+    assert re.search(rf'aria-describedby="[^"]*id_{name}_error"', field[0])
     assert told() == []
 
 
