@@ -26,12 +26,15 @@ def main() -> None:
         ground = importlib.import_module("benchmarks.ground")
         laid = ground.lay()
         rows: list[results.Result] = []
-        for name in names:
-            ground.settle()
-            _say(f"{name} …")
-            rows += importlib.import_module(f"benchmarks.{name}").run(laid)
-        machine = _machine()
-    print(f"{results.table(rows)}\n\n{machine} Took {time.monotonic() - began:.0f} s.")
+        try:
+            for name in names:
+                ground.settle()
+                _say(f"{name} …")
+                rows += importlib.import_module(f"benchmarks.{name}").run(laid)
+        finally:
+            # Also of a run that was broken off.
+            print(results.table(rows))
+        print(f"\n{_machine()} Took {time.monotonic() - began:.0f} s.")
 
 
 def _say(text: str) -> None:

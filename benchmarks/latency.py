@@ -103,15 +103,17 @@ class Shop:
     """Somebody who tells the product what people do."""
 
     def __init__(self, port: int, key: str, log: Arrivals) -> None:
-        self.client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.port = port
         token = base64.b64encode(f"{key}:".encode()).decode()
         self.headers = {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
         self.log = log
 
     def track(self, messages: list[dict[str, object]]) -> None:
-        self.client.request("POST", "/v1/batch", json.dumps({"batch": messages}), self.headers)
-        answer = self.client.getresponse()
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        client.request("POST", "/v1/batch", json.dumps({"batch": messages}), self.headers)
+        answer = client.getresponse()
         answer.read()
+        client.close()
         if answer.status != 200:
             raise RuntimeError(f"The tracking API answered {answer.status}.")
 
