@@ -15,12 +15,16 @@ from apps.events.registry import ProcessedEvent
 # How far back an anonymous visitor's history follows them when they identify.
 ADOPTED_HISTORY = timedelta(days=30)
 
+# How long clients may go on sending the same event; no older partition is asked whether it has it.
+LOOK_BACK = timedelta(days=45)
+
 _KNOWN = """
 SELECT wanted.source_id, wanted.message_id
 FROM unnest(%s::bigint[], %s::text[]) AS wanted (source_id, message_id)
 CROSS JOIN LATERAL (
     SELECT 1 FROM events_event AS event
     WHERE event.source_id = wanted.source_id AND event.message_id = wanted.message_id
+        AND event.received_at >= %s
     LIMIT 1
 ) AS found
 """
@@ -60,12 +64,15 @@ class Entry:
     original_at: datetime | None
 
 
-def known(messages: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Return those (source, message) pairs that the log holds already, in any month."""
+def known(
+    messages: Iterable[tuple[int, str]], *, since: datetime | None = None
+) -> set[tuple[int, str]]:
+    """Return those (source, message) pairs that the log holds since then, else in any month."""
     pairs = list(messages)
     with connection.cursor() as cursor:
         sources = number_array(pair[0] for pair in pairs)
-        cursor.execute(_KNOWN, [sources, text_array(pair[1] for pair in pairs)])
+        ids = text_array(pair[1] for pair in pairs)
+        cursor.execute(_KNOWN, [sources, ids, since or "-infinity"])
         return set(cursor.fetchall())
 
 

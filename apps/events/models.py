@@ -11,6 +11,8 @@ from django.db.models import Q
 
 from apps.core.models import TimeStamped
 
+PROCESSING_FAILED = "processing_failed"
+
 
 class SourceQuerySet(models.QuerySet["Source"]):
     def sending(self) -> Self:
@@ -67,6 +69,9 @@ class InboxEvent(models.Model):
     is_secret = models.BooleanField(help_text="Whether it came with the secret key.")
     is_backfill = models.BooleanField(default=False)
     received_at = models.DateTimeField()
+    replayed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it came back after a failure; it waits from then on."
+    )
     message_id = models.CharField(max_length=100)
     person_keys = ArrayField(
         models.CharField(max_length=260),
@@ -93,18 +98,32 @@ class RejectedEvent(models.Model):
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
     is_secret = models.BooleanField()
+    is_backfill = models.BooleanField(default=False)
     received_at = models.DateTimeField()
     rejected_at = models.DateTimeField()
     message_id = models.CharField(max_length=100, blank=True)
     reason = models.CharField(max_length=40)
     detail = models.TextField(blank=True)
+    person_keys = ArrayField(
+        models.CharField(max_length=260),
+        default=list,
+        blank=True,
+        help_text="Everyone it may be about, where it failed after we had taken it.",
+    )
     payload = models.JSONField()
     replayed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
-            # Read by the admin list and the retention task.
+            # Read by the admin list.
             models.Index(fields=["-rejected_at"], name="rejected_event_newest"),
+            # Read by selectors.contacts_with_pending(), at every gate.
+            GinIndex(
+                fields=["person_keys"],
+                condition=Q(reason=PROCESSING_FAILED, replayed_at=None),
+                name="rejected_by_person",
+                fastupdate=False,
+            ),
         ]
 
     def __str__(self) -> str:

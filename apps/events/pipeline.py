@@ -7,15 +7,13 @@ from datetime import datetime
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from apps.events import partitions, processing
-from apps.events.models import RejectedEvent
+from apps.events.models import PROCESSING_FAILED, RejectedEvent
 from apps.events.processing import Item
 
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
 LIMIT = 5000
-
-PROCESSING_FAILED = "processing_failed"
 
 _BUSY = """
 SELECT number FROM events_shard AS shard
@@ -29,7 +27,8 @@ _TAKE = """
 DELETE FROM events_inboxevent WHERE id = ANY(ARRAY(
     SELECT id FROM events_inboxevent WHERE shard = %s ORDER BY id LIMIT %s
 ))
-RETURNING id, source_id, is_secret, is_backfill, received_at, message_id, payload::text
+RETURNING
+    id, source_id, is_secret, is_backfill, received_at, message_id, payload::text, person_keys
 """
 
 
@@ -105,10 +104,12 @@ def _reject(item: Item, problem: Exception, *, now: datetime) -> None:
     RejectedEvent.objects.create(
         source_id=item.source_id,
         is_secret=item.is_secret,
+        is_backfill=item.is_backfill,
         received_at=item.received_at,
         rejected_at=now,
         message_id=item.message_id,
         reason=PROCESSING_FAILED,
         detail=type(problem).__name__,
+        person_keys=item.person_keys,
         payload=processing.payload_of(item),
     )

@@ -36,6 +36,7 @@ class Item:
     received_at: datetime
     message_id: str
     payload: str
+    person_keys: list[str]
 
 
 @dataclass(slots=True)
@@ -91,8 +92,15 @@ def _new(items: list[Item]) -> Iterable[Item]:
     first: dict[tuple[int, str], Item] = {}
     for item in items:
         first.setdefault((item.source_id, item.message_id), item)
-    known = log.known(first)
+    known = log.known(first, since=_look_back(items))
     return [item for pair, item in first.items() if pair not in known]
+
+
+def _look_back(items: list[Item]) -> datetime | None:
+    """From when on an event may be a repeat; the same file may be imported whenever it be."""
+    if not items or any(item.is_backfill for item in items):
+        return None
+    return min(item.received_at for item in items) - log.LOOK_BACK
 
 
 def _read(item: Item) -> _Work:
@@ -146,7 +154,7 @@ def _reduce(one: _Work) -> None:
     is_wanted = one.item.is_secret and any(one.said.values())
     if is_wanted and (one.keep is Keep.ESSENTIALS or claim.mode is Mode.IDENTIFY):
         # Somebody who refuses tracking and asks for mail is a contact all the same.
-        claim.anonymous_id = None
+        claim.may_link = False
     else:
         claim.mode = Mode.FIND
 

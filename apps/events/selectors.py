@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Count, Min, QuerySet
+from django.db.models.functions import Coalesce
 
 from apps.contacts.models import Identity
 from apps.core.registry import Lag
@@ -24,18 +25,20 @@ WITH person (contact_id, key) AS (
     SELECT id, 'e:' || email FROM contacts_contact
     WHERE id = ANY(%(ids)s::bigint[]) AND email IS NOT NULL
 )
-SELECT DISTINCT contact_id FROM person
-WHERE EXISTS (
-    SELECT 1 FROM events_inboxevent AS event
-    WHERE event.person_keys @> ARRAY[person.key]::varchar[]
-)
+SELECT contact_id FROM person
+JOIN events_inboxevent AS event ON event.person_keys @> ARRAY[person.key]::varchar[]
+UNION
+SELECT contact_id FROM person
+JOIN events_rejectedevent AS event ON event.person_keys @> ARRAY[person.key]::varchar[]
+    AND event.reason = 'processing_failed' AND event.replayed_at IS NULL
 """
 
 
 def contacts_with_pending(contact_ids: Collection[int]) -> set[int]:
-    """Return those of whom the inbox still holds an event, under any of their names.
+    """Return those of whom an acknowledged event has not taken effect, under any of their names.
 
     An event that is being processed right now still counts: its row is there until the commit.
+    One that failed counts until it is replayed: it may have been the purchase.
     """
     if not contact_ids:
         return set()
@@ -46,7 +49,8 @@ def contacts_with_pending(contact_ids: Collection[int]) -> set[int]:
 
 def inbox_lag(now: datetime) -> Lag:
     """How many acknowledged events wait, and for how long the oldest of them."""
-    found = InboxEvent.objects.aggregate(count=Count("pk"), oldest=Min("received_at"))
+    waits_since = Coalesce("replayed_at", "received_at")
+    found = InboxEvent.objects.aggregate(count=Count("pk"), oldest=Min(waits_since))
     age = now - found["oldest"] if found["oldest"] else timedelta()
     return Lag(due_count=found["count"], oldest_age=max(age, timedelta()))
 

@@ -117,6 +117,7 @@ def accept(
                 RejectedEvent(
                     source=source,
                     is_secret=is_secret,
+                    is_backfill=is_backfill,
                     received_at=received_at,
                     rejected_at=received_at,
                     message_id=_readable_message_id(raw),
@@ -192,7 +193,9 @@ def replay(*, rejected: RejectedEvent, now: datetime) -> InboxEvent:
         event = InboxEvent.objects.create(
             source_id=rejected.source_id,
             is_secret=rejected.is_secret,
+            is_backfill=rejected.is_backfill,
             received_at=rejected.received_at,
+            replayed_at=now,
             message_id=checked.message_id,
             person_keys=checked.person_keys,
             shard=checked.shard,

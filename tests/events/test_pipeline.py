@@ -1,13 +1,15 @@
 """From the inbox to the log: once, in order, and never stuck."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.contacts.models import Contact, Identity
 from apps.core import registry as core_registry
-from apps.events import pipeline, registry, services
+from apps.events import partitions, pipeline, registry, selectors, services
 from apps.events.models import Event, InboxEvent, RejectedEvent
 from apps.events.registry import Batch, Projection
 from tests.events.messages import identify, track
@@ -79,9 +81,33 @@ def test_retry_in_a_later_month_takes_no_effect(send):
     message = track(userId="u1", messageId="m1")
     send(message)
 
-    send(message, at=NOON + timedelta(days=100))
+    send(message, at=NOON + timedelta(days=44))
 
     assert names() == ["Product Viewed"]
+
+
+def test_a_file_imported_again_after_years_takes_no_effect(send):
+    message = track(userId="u1", messageId="m1")
+    send(message, is_backfill=True)
+
+    send(message, at=NOON + timedelta(days=800), is_backfill=True)
+
+    assert names() == ["Product Viewed"]
+
+
+def test_a_repeat_is_looked_for_in_the_last_partitions_only(send):
+    for days in range(0, 800, 30):
+        partitions.ensure(months={partitions.month_in_utc(NOON - timedelta(days=days))})
+
+    with CaptureQueriesContext(connection) as captured:
+        send(track(userId="u1", messageId="m1"))
+
+    (asked,) = (query["sql"] for query in captured if "wanted (source_id" in query["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {asked}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert set(re.findall(r"events_event_\d{4}_\d\d", plan)) >= {"events_event_2026_03"}
+    assert "events_event_2025" not in plan
 
 
 def test_same_message_id_of_another_source_is_another_event(send):
@@ -216,6 +242,58 @@ def test_poison_stands_alone_and_blocks_nobody(send, source, monkeypatch):
     assert Event.objects.filter(message_id="bad").count() == 1
     with pytest.raises(services.AlreadyReplayed):
         services.replay(rejected=rejected, now=NOON)
+
+
+@pytest.fixture
+def failed(send, monkeypatch) -> RejectedEvent:
+    """Somebody's purchase of old, imported, that the pipeline could not digest."""
+
+    def choke(batch: Batch) -> None:
+        raise KeyError(1)
+
+    send(identify(userId="u1", traits={"email": "ada@example.com"}))
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "_projections", {"choke": Projection("choke", 1, choke)})
+        send(track("Order Completed", userId="u1"), is_backfill=True)
+    return RejectedEvent.objects.get()
+
+
+def test_what_failed_holds_mail_to_its_person_until_it_is_replayed(failed):
+    ContactFactory(external_id="u2")
+    contact = Contact.objects.get(external_id="u1")
+    everybody = list(Contact.objects.values_list("pk", flat=True))
+
+    assert selectors.contacts_with_pending(everybody) == {contact.pk}
+    services.replay(rejected=failed, now=NOON)
+    assert selectors.contacts_with_pending(everybody) == {contact.pk}
+    pipeline.drain(now=NOON)
+    assert selectors.contacts_with_pending(everybody) == set()
+
+
+def test_what_was_refused_at_once_holds_no_mail(source):
+    contact = ContactFactory(external_id="u1")
+    services.accept(source=source, is_secret=True, messages=[{"userId": "u1"}], received_at=NOON)
+
+    assert RejectedEvent.objects.get().person_keys == []
+    assert selectors.contacts_with_pending([contact.pk]) == set()
+
+
+def test_history_that_failed_is_history_when_it_is_replayed(failed):
+    later = NOON + timedelta(hours=5)
+    probe = next(one for one in core_registry.probes() if one.name == "inbox")
+
+    services.replay(rejected=failed, now=later)
+
+    assert probe.measure(later + timedelta(seconds=3)) == core_registry.Lag(1, timedelta(seconds=3))
+    pipeline.drain(now=later)
+    event = Event.objects.get(name="Order Completed")
+    assert (event.is_backfill, event.received_at) == (True, NOON)
+
+
+def test_refused_history_stays_history(source):
+    services.accept(source=source, is_secret=True, messages=[7], received_at=NOON, is_backfill=True)
+
+    assert RejectedEvent.objects.get().is_backfill
 
 
 def test_trouble_of_the_database_is_nobodys_fault(send, source, monkeypatch):

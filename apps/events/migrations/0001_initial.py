@@ -72,17 +72,19 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('is_secret', models.BooleanField()),
+                ('is_backfill', models.BooleanField(default=False)),
                 ('received_at', models.DateTimeField()),
                 ('rejected_at', models.DateTimeField()),
                 ('message_id', models.CharField(blank=True, max_length=100)),
                 ('reason', models.CharField(max_length=40)),
                 ('detail', models.TextField(blank=True)),
+                ('person_keys', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=260), blank=True, default=list, help_text='Everyone it may be about, where it failed after we had taken it.', size=None)),
                 ('payload', models.JSONField()),
                 ('replayed_at', models.DateTimeField(blank=True, null=True)),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='events.source')),
             ],
             options={
-                'indexes': [models.Index(fields=['-rejected_at'], name='rejected_event_newest')],
+                'indexes': [models.Index(fields=['-rejected_at'], name='rejected_event_newest'), django.contrib.postgres.indexes.GinIndex(condition=models.Q(('reason', 'processing_failed'), ('replayed_at', None)), fastupdate=False, fields=['person_keys'], name='rejected_by_person')],
             },
         ),
         migrations.CreateModel(
@@ -92,6 +94,7 @@ class Migration(migrations.Migration):
                 ('is_secret', models.BooleanField(help_text='Whether it came with the secret key.')),
                 ('is_backfill', models.BooleanField(default=False)),
                 ('received_at', models.DateTimeField()),
+                ('replayed_at', models.DateTimeField(blank=True, help_text='When it came back after a failure; it waits from then on.', null=True)),
                 ('message_id', models.CharField(max_length=100)),
                 ('person_keys', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=260), help_text='Everyone it may be about: u:<user id>, a:<anonymous id>, e:<address>.', size=None)),
                 ('shard', models.PositiveSmallIntegerField()),
