@@ -1,4 +1,4 @@
-"""Who meets a condition: for all contacts, for some enrollments, and why for one of them."""
+"""Who meets a condition: for all contacts, for some enrollments, and why."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from apps.segments.rendering import attribute_place, newest_consent, render
 from apps.segments.scope import Scope
 from apps.segments.sentences import describe
 from apps.segments.sql import Sql, param, sql
-from apps.segments.tree import AllOf, AnyOf, Attribute, Condition, Consent, Did, InSegment, Not
+from apps.segments.tree import AnyOf, Attribute, Condition, Consent, Did, InSegment, Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,13 @@ class Finding:
     values: dict[str, Any] = field(default_factory=dict)
     parts: "tuple[Finding, ...]" = ()
 
+    def as_values(self) -> dict[str, Any]:
+        """As it is stored beside the decision that it led to."""
+        told = {"condition": self.sentence, "is_met": self.is_met, **self.values}
+        if self.parts:
+            told["parts"] = [part.as_values() for part in self.parts]
+        return told
+
 
 def explain(
     condition: Condition,
@@ -150,18 +157,35 @@ def explain(
 
     Raises Contact.DoesNotExist.
     """
-    subjects = [Subject(0, contact_id, since, entry_key)]
-    scope = _scope(condition, subjects, as_of)
+    found = explain_pairs(condition, pairs=[Subject(0, contact_id, since, entry_key)], as_of=as_of)
+    if not found:
+        raise Contact.DoesNotExist
+    return found[0]
+
+
+def explain_pairs(
+    condition: Condition,
+    *,
+    pairs: Sequence[Subject],
+    as_of: datetime,
+    seen_until: datetime | None = None,
+) -> dict[int, Finding]:
+    """Why each subject's contact meets the condition or does not; one query for them all.
+
+    The answers are those of matching_pairs(), whose moments it takes; contacts that are gone drop
+    out. It measures what the other only asks, so it is for those about whom something is decided.
+    """
+    if not pairs:
+        return {}
+    scope = _scope(condition, pairs, as_of, seen_until)
     leaves = list(_leaves(condition, scope))
     columns = sql(
-        ", ".join("coalesce({}, FALSE), {}" for _ in leaves),
+        "".join(", coalesce({}, FALSE), {}" for _ in leaves),
         *(piece for leaf in leaves for piece in (render(leaf, scope), _value(leaf, scope))),
     )
-    rows = _fetch(sql("SELECT {} {}", columns, _subjects(subjects)))
-    if not rows:
-        raise Contact.DoesNotExist
-    answers = iter(rows[0])
-    return _finding(condition, scope, answers)
+    outline = _outline(condition, scope)
+    rows = _fetch(sql("SELECT subject.key{} {}", columns, _subjects(pairs)))
+    return {key: outline.read(iter(answers)) for key, *answers in rows}
 
 
 def _leaves(condition: Condition, scope: Scope) -> Iterator[Attribute | Did | Consent]:
@@ -197,18 +221,26 @@ def _value(leaf: Attribute | Did | Consent, scope: Scope) -> Sql:
     )
 
 
-def _finding(condition: Condition, scope: Scope, answers: Iterator[Any]) -> Finding:
-    sentence = describe(condition)
-    if isinstance(condition, Attribute | Did | Consent):
-        is_met, values = next(answers), next(answers)
-        return Finding(sentence, is_met, json.loads(values) if values else {})
-    parts = tuple(_finding(part, scope, answers) for part in _below(condition, scope))
-    met = [part.is_met for part in parts]
-    match condition:
-        case AnyOf():
-            is_met = any(met)
-        case Not():
-            is_met = not met[0]
-        case AllOf() | InSegment():
-            is_met = all(met)
-    return Finding(sentence, is_met, parts=parts)
+_JOINTS: dict[type, Callable[[list[bool]], bool]] = {AnyOf: any, Not: lambda met: not met[0]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """A condition in words, found once, to be read with the answers for each subject."""
+
+    kind: type
+    sentence: str
+    parts: "tuple[_Outline, ...]"
+
+    def read(self, answers: Iterator[Any]) -> Finding:
+        if self.kind in (Attribute, Did, Consent):
+            is_met, values = next(answers), next(answers)
+            return Finding(self.sentence, is_met, json.loads(values) if values else {})
+        parts = tuple(part.read(answers) for part in self.parts)
+        is_met = _JOINTS.get(self.kind, all)([part.is_met for part in parts])
+        return Finding(self.sentence, is_met, parts=parts)
+
+
+def _outline(condition: Condition, scope: Scope) -> _Outline:
+    parts = tuple(_outline(part, scope) for part in _below(condition, scope))
+    return _Outline(type(condition), describe(condition), parts)

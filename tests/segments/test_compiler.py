@@ -4,7 +4,14 @@ import pytest
 from django.db import connection
 
 from apps.contacts.models import Contact
-from apps.segments.compiler import Finding, Subject, contacts_matching, explain, matching_pairs
+from apps.segments.compiler import (
+    Finding,
+    Subject,
+    contacts_matching,
+    explain,
+    explain_pairs,
+    matching_pairs,
+)
 from apps.segments.conditions import ConditionError, parse
 from tests.factories.consent import deny, grant
 from tests.factories.contacts import ContactFactory, IdentityFactory
@@ -461,6 +468,45 @@ def test_explain_knows_the_enrollment_that_is_asked_about():
 
     assert (finding.is_met, finding.values["count"]) == (True, 1)
     assert not explain(condition, contact_id=contact.pk, as_of=NOON).is_met
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_explain_pairs_tells_it_of_many_in_one_query(count, django_assert_num_queries):
+    contacts = ContactFactory.create_batch(count)
+    did(contacts[0], 1, properties={"cart_id": "c1"})
+    where = [{"property": "cart_id", "is": {"var": "entry_key"}}]
+    condition = parse({"not": {**SINCE, "where": where}}, allow_enrollment=True)
+    pairs = [Subject(n, one.pk, NOON - DAY, "c1") for n, one in enumerate(contacts)]
+    gone = Subject(count, 0, NOON - DAY, "c1")
+
+    with django_assert_num_queries(1):
+        found = explain_pairs(condition, pairs=[*pairs, gone], as_of=NOON)
+
+    assert sorted(found) == list(range(count))
+    assert {key for key, one in found.items() if one.is_met} == set(range(1, count))
+    assert found[0].as_values() == {
+        "condition": found[0].sentence,
+        "is_met": False,
+        "parts": [
+            {
+                "condition": found[0].parts[0].sentence,
+                "is_met": True,
+                "count": 1,
+                "last_at": (NOON - DAY).isoformat(),
+            }
+        ],
+    }
+    assert explain_pairs(condition, pairs=[], as_of=NOON) == {}
+
+
+def test_explain_pairs_sees_what_happened_while_we_were_busy():
+    contact = ContactFactory()
+    did(contact, -0.001)
+    moments = {"as_of": NOON, "seen_until": NOON + DAY}
+
+    found = explain_pairs(parse({"did": "A"}), pairs=[Subject(1, contact.pk)], **moments)
+
+    assert (found[1].is_met, found[1].values["count"]) == (True, 1)
 
 
 def test_explain_knows_no_strangers():
