@@ -13,7 +13,6 @@ from typing import Any
 from django.db import transaction
 
 from apps.messaging import services as messaging
-from apps.segments.conditions import describe
 from apps.workflows import exits, history, plan, store
 from apps.workflows.compiler import Instruction
 from apps.workflows.models import EXIT_STEP, Enrollment
@@ -99,12 +98,12 @@ class Turn:
         for row in began:
             self._begin(row, step)
             self._note(row, "wait", step, values={"until": _text(row.deadline_at)})
-        met = self._met(plan, step, rows, began)
+        met, values = self._met(plan, step, rows, began)
         going = [row for row in rows if row.pk in met or self._is_over(row)]
         for row in going:
             is_met = row.pk in met
             outcome = ("event" if "event" in step else "condition") if is_met else "time"
-            self._note(row, "wake", step, outcome=outcome)
+            self._note(row, "wake", step, outcome=outcome, values=values.get(row.pk))
             self._go(row, step["then"] if is_met else step["otherwise"])
         if "event" not in step:
             self._ask_again(rows)
@@ -128,14 +127,12 @@ class Turn:
         return rows
 
     def branch(self, plan: Plan, step: Instruction, rows: list[Enrollment]) -> list[Enrollment]:
-        condition = plan.conditions[step["id"]]
-        met = exits.meeting(condition, rows, now=self.now)
-        sentence = describe(condition)
+        findings = exits.judge(plan.conditions[step["id"]], rows, now=self.now)
         for row in rows:
-            is_met = row.pk in met
-            outcome = "yes" if is_met else "no"
-            self._note(row, "branch", step, outcome=outcome, values={"condition": sentence})
-            row.pc = step["then"] if is_met else step["otherwise"]
+            found = findings[row.pk]
+            outcome = "yes" if found.is_met else "no"
+            self._note(row, "branch", step, outcome=outcome, values=found.as_values())
+            row.pc = step["then"] if found.is_met else step["otherwise"]
         return rows
 
     def jump(self, plan: Plan, step: Instruction, rows: list[Enrollment]) -> list[Enrollment]:
@@ -175,12 +172,17 @@ class Turn:
 
     def _met(
         self, plan: Plan, step: Instruction, rows: list[Enrollment], began: list[Enrollment]
-    ) -> set[int]:
-        """Who has what they wait for: a condition now, or an event that came before we looked."""
+    ) -> tuple[set[int], dict[int, dict[str, Any]]]:
+        """Who has what they wait for, a condition now or an event that came before we looked; and
+        what that was judged on."""
         if "event" not in step:
-            return exits.meeting(plan.conditions[step["id"]], rows, now=self.now)
+            findings = exits.judge(plan.conditions[step["id"]], rows, now=self.now)
+            met = {pk for pk, found in findings.items() if found.is_met}
+            return met, {pk: found.as_values() for pk, found in findings.items()}
         late = {row.pk: self.base[row.pk] for row in began if self.base[row.pk] < self.now}
-        return history.find_awaited(plan, step, [row for row in began if row.pk in late], late)
+        awaited = [row for row in began if row.pk in late]
+        values = history.find_awaited(plan, step, awaited, late)
+        return set(values), values
 
     def _ask_again(self, rows: list[Enrollment]) -> None:
         for row in rows:

@@ -1,6 +1,7 @@
 """Events that came before the engine began to wait for them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from apps.events.models import Event
 from apps.events.registry import ProcessedEvent
@@ -12,10 +13,10 @@ from apps.workflows.plan import Plan
 
 def find_awaited(
     plan: Plan, step: Instruction, rows: list[Enrollment], since: dict[int, datetime]
-) -> set[int]:
-    """Of those who arrive late at a wait, the ones whose event is in the log already."""
+) -> dict[int, dict[str, Any]]:
+    """Of those who arrive late at a wait, the ones whose event is in the log already, and which."""
     if not rows:
-        return set()
+        return {}
     by_contact: dict[int, list[Enrollment]] = {}
     for row in rows:
         by_contact.setdefault(row.contact_id, []).append(row)
@@ -24,11 +25,20 @@ def find_awaited(
         name=step["event"],
         received_at__gte=min(since.values()) - CLOCK_SLACK,
     )
+    found: dict[int, dict[str, Any]] = {}
+    for event in map(_processed, events.order_by("id")):
+        for row in by_contact[event.contact_id or 0]:
+            if event.occurred_at >= since[row.pk] and is_awaited(plan, step, row, event):
+                found.setdefault(row.pk, cite(event))
+    return found
+
+
+def cite(event: ProcessedEvent) -> dict[str, Any]:
+    """An event as the reason of a decision."""
     return {
-        row.pk
-        for event in map(_processed, events.order_by("id"))
-        for row in by_contact[event.contact_id or 0]
-        if event.occurred_at >= since[row.pk] and is_awaited(plan, step, row, event)
+        "event": event.name,
+        "occurred_at": event.occurred_at.isoformat(),
+        "message_id": event.message_id,
     }
 
 

@@ -146,8 +146,7 @@ class Passage:
         if "event" not in step:
             row.wake_at = min(row.deadline_at, self.now)
         elif history.is_awaited(plan, step, row, event):
-            values = {"event": event.name, "occurred_at": event.occurred_at.isoformat()}
-            self.log.append(LogRow(row.pk, "wake", step["id"], "event", values))
+            self.log.append(LogRow(row.pk, "wake", step["id"], "event", history.cite(event)))
             row.pc = step["then"]
             row.wake_at = min(event.occurred_at, self.now)
             row.deadline_at = None
@@ -176,11 +175,7 @@ class Passage:
         row.deadline_at = ends if row.deadline_at else None
         row.restart_count += 1
         row.context = entry.context_of(event)
-        values = {
-            "event": event.name,
-            "occurred_at": event.occurred_at.isoformat(),
-            "count": row.restart_count,
-        }
+        values = {**history.cite(event), "count": row.restart_count}
         self.log.append(LogRow(row.pk, "restart", step["id"], event.name, values))
         self.restarted[row.pk] = row
 
@@ -224,11 +219,7 @@ class Passage:
 
 def _entered(row: Enrollment, applicant: Applicant) -> LogRow:
     first = applicant.events[0]
-    values = {
-        "event": first.name,
-        "occurred_at": first.occurred_at.isoformat(),
-        "message_id": first.message_id,
-    }
+    values = history.cite(first)
     if row.entry_key:
         values["entry_key"] = row.entry_key
     return LogRow(row.pk, "enter", outcome=first.name, values=values)

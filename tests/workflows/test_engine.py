@@ -98,6 +98,41 @@ def test_if_takes_the_way_that_holds(country, template, outcome):
     assert steps_of(row)[0] == ("branch", "if", outcome)
 
 
+def values_of(row, action):
+    """What the decisions of this kind were judged on, oldest first."""
+    return list(row.log.filter(action=action).order_by("id").values_list("values", flat=True))
+
+
+def test_if_keeps_what_each_part_was_judged_on():
+    ordered = {"did": "Order Completed", "at_least": 2, "within": "30 days"}
+    fork = {"if": {"all": [{"attribute": "country", "is": "DE"}, ordered]}, "then": [{"send": "a"}]}
+    row = EnrollmentFactory(version=version(fork), contact__country="FR")
+    happen(row.contact, "Order Completed", after(-1))
+
+    advance(NOON)
+
+    (values,) = values_of(row, "branch")
+    country, order = values["parts"]
+    assert values["condition"].startswith("country is “DE”")
+    assert values["is_met"] is False
+    assert (country["is_met"], country["value"]) == (False, "FR")
+    assert (order["is_met"], order["count"], order["last_at"]) == (
+        False,
+        1,
+        after(-1).isoformat(),
+    )
+
+
+def test_if_judges_everybody_by_their_own_values():
+    shared = version({"if": {"attribute": "country", "is": "DE"}, "then": [{"send": "a"}]})
+    rows = [EnrollmentFactory(version=shared, contact__country=name) for name in ("DE", "FR")]
+
+    advance(NOON)
+
+    found = [(one["is_met"], one["value"]) for row in rows for one in values_of(row, "branch")]
+    assert found == [(True, "DE"), (False, "FR")]
+
+
 def test_exit_leaves_with_the_author_s_reason():
     row = inside({"exit": "not for them"}, {"send": "a"})
 
@@ -123,6 +158,7 @@ def test_exit_condition_is_asked_before_anybody_moves():
     leaving.refresh_from_db()
     assert (leaving.status, leaving.exit_reason) == ("exited", "exit_condition")
     assert leaving.exit_values["event"] == "Order Completed"
+    assert leaving.exit_values["count"] == 1
     assert steps_of(leaving) == [("exit", "send-a", "exit_condition")]
     assert list(Message.objects.values_list("contact_id")) == [(staying.contact_id,)]
 
@@ -170,11 +206,35 @@ def test_event_and_time_both_due_take_exactly_one_way(at, template):
 
 def test_wait_until_sees_an_event_that_came_before_the_engine_looked():
     row = inside(WAIT_UNTIL)
-    project(happen(row.contact, "Email Clicked", after(1)))
+    clicked = happen(row.contact, "Email Clicked", after(1))
+    project(clicked)
 
     advance(after(2))
 
     assert templates() == [("clicked",)]
+    assert values_of(row, "wake") == [
+        {
+            "event": "Email Clicked",
+            "occurred_at": after(1).isoformat(),
+            "message_id": clicked.message_id,
+        }
+    ]
+
+
+@pytest.mark.parametrize(("basket", "template"), [("b1", "clicked"), ("b2", "quiet")])
+@pytest.mark.parametrize("is_engine_late", [True, False])
+def test_wait_until_an_event_of_the_same_key_hears_no_other(basket, template, is_engine_late):
+    what = {"event": "Email Clicked", "same_key": True}
+    row = inside({**WAIT_UNTIL, "wait_until": what}, entry_key="properties.basket")
+    Enrollment.objects.update(entry_key="b1")
+    if not is_engine_late:
+        advance(NOON)
+
+    project(happen(row.contact, "Email Clicked", after(1), basket=basket))
+    advance(after(2))
+    advance(after(48))
+
+    assert templates() == [(template,)]
 
 
 def test_wait_until_ignores_an_event_from_before_the_wait():
@@ -204,6 +264,9 @@ def test_wait_until_a_condition_asks_at_once_again_by_itself_and_at_the_end():
     advance(after(1))
 
     assert templates() == [("there",)]
+    assert values_of(row, "wake") == [
+        {"condition": "country is “DE”", "is_met": True, "value": "DE"}
+    ]
 
 
 def test_wait_until_a_condition_asks_when_an_event_comes():
@@ -219,11 +282,14 @@ def test_wait_until_a_condition_asks_when_an_event_comes():
 
 
 def test_wait_until_a_condition_ends_with_the_time():
-    inside(CONDITION)
+    row = inside(CONDITION)
     for hours in range(49):
         advance(after(hours))
 
     assert templates() == [("never",)]
+    assert values_of(row, "wake") == [
+        {"condition": "country is “DE”", "is_met": False, "value": ""}
+    ]
 
 
 def test_nobody_moves_while_paused_and_everybody_after():

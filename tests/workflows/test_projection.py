@@ -301,6 +301,40 @@ def test_an_order_for_another_cart_does_not_end_it():
     assert list(states) == [("c1", "live"), ("c2", "exited")]
 
 
+def test_the_reason_to_leave_cites_the_event_that_it_is_about():
+    where = [{"property": "order_id", "is": {"var": "entry_key"}}]
+    refunded = {"did": "Order Refunded", "where": where, "within": "since_enrollment"}
+    live({"wait": "3 days"}, {"send": "a"}, entry_key="properties.order_id", exit_when=refunded)
+    contact = ContactFactory()
+    project(*(happen(contact, order_id=name) for name in ("A", "B", "C")))
+    before = happen(contact, "Order Refunded", after(-1), order_id="A")
+    meant = happen(contact, "Order Refunded", after(1), order_id="A")
+    also_meant = happen(contact, "Order Refunded", after(1.5), order_id="B")
+    other = happen(contact, "Order Refunded", after(2), order_id="Z")
+
+    project(meant, also_meant, other, now=after(2))
+
+    left = Enrollment.objects.filter(status="exited").order_by("entry_key")
+    cited = [(row.entry_key, row.exit_values["message_id"]) for row in left]
+    assert cited == [("A", meant.message_id), ("B", also_meant.message_id)]
+    assert [row.exit_values["count"] for row in left] == [1, 1]
+    assert before.message_id not in str([row.exit_values for row in left])
+
+
+def test_the_reason_to_leave_cites_no_event_where_its_absence_or_a_fact_is_the_reason():
+    quiet = {"did_not": "Product Viewed", "within": "1 day"}
+    live(exit_when={"any": [{"attribute": "country", "is": "DE"}, quiet]})
+    contact = ContactFactory(country="DE")
+    happen(contact, "Product Viewed", after(-1))
+
+    project(happen(contact))
+
+    values = only().exit_values
+    assert "event" not in values
+    assert [part["is_met"] for part in values["parts"]] == [True, False]
+    assert values["parts"][0]["value"] == "DE"
+
+
 def test_an_order_in_the_same_batch_lets_in_and_out_again():
     live(exit_when=ORDERED)
     contact = ContactFactory()
@@ -375,6 +409,6 @@ def test_queries_do_not_grow_with_events(count, django_assert_num_queries):
     assert Enrollment.objects.live().count() == count
 
 
-# Savepoint and its release, doors, versions (three times), who is inside; exits, their values,
-# leaving and its log; re-entry, entering, its log, exits once more.
-QUERIES = 15
+# Savepoint and its release, doors, versions (three times), who is inside; exits, what they are
+# judged on, their events, leaving and its log; re-entry, entering, its log, exits once more.
+QUERIES = 16
