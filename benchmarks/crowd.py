@@ -21,8 +21,8 @@ WITH person AS (
     FROM generate_series(1, %(contacts)s) AS n
     RETURNING id, external_id
 )
-INSERT INTO contacts_identity (contact_id, kind, value, linked_at)
-SELECT id, 'user_id', external_id, now() FROM person
+INSERT INTO contacts_identity (contact_id, kind, value, is_trusted, linked_at)
+SELECT id, 'user_id', external_id, true, now() FROM person
 """
 EVENTS = """
 INSERT INTO events_event (contact_id, anonymous_id, type, name, properties, context, source_id,

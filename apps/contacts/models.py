@@ -94,6 +94,9 @@ class Identity(models.Model):
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
     kind = models.CharField(max_length=16, choices=Kind)
     value = models.CharField(max_length=254)
+    is_trusted = models.BooleanField(
+        default=True, help_text="Off where only a browser has said so; a server's word counts more."
+    )
     linked_at = models.DateTimeField()
 
     class Meta:

@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.contacts.addresses import normalize_email
-from apps.contacts.identification import Claim, Directory, Mode, Resolution, resolve
+from apps.contacts.directory import Claim, Directory, Mode
+from apps.contacts.identification import Resolution, resolve
 from apps.contacts.models import Contact, Identity
 
 __all__ = [

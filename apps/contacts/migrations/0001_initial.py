@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('user_id', 'user ID'), ('email', 'e-mail address'), ('anonymous_id', 'browser')], max_length=16)),
                 ('value', models.CharField(max_length=254)),
+                ('is_trusted', models.BooleanField(default=True, help_text="Off where only a browser has said so; a server's word counts more.")),
                 ('linked_at', models.DateTimeField()),
                 ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='contacts.contact')),
             ],
