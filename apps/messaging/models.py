@@ -67,7 +67,9 @@ class Message(models.Model):
     """The ledger row of one e-mail to one contact.
 
     queued -> claimed -> sending -> sent -> delivered | bounced | complained, or skipped(reason),
-    failed(reason), in_doubt. Only `claimed` may go back to `queued`.
+    failed(reason), in_doubt. Back go `claimed`, when released or lost, and `sending`, when the mail
+    was surely not taken: not handed over yet, refused for now, or no server there. From `in_doubt`
+    it only goes on, by what the provider or staff finds out.
     """
 
     class Status(models.TextChoices):
