@@ -81,7 +81,7 @@ FROM json_to_recordset(%(rows)s) AS new (
 )
 WHERE message.id = new.id AND message.attempt = new.attempt
   AND (message.status IN ('sending', 'in_doubt')
-       OR new.status = 'sent' AND message.status IN ('delivered', 'bounced', 'complained'))
+       OR new.status = 'sent' AND message.status IN ('sent', 'delivered', 'bounced', 'complained'))
 """
 
 _RELEASE = """

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.db.models import Max, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from apps.consent import services as consent
@@ -17,7 +17,7 @@ from apps.consent.models import ConsentRecord, Purpose, Suppression
 from apps.contacts.models import Contact
 from apps.events import services as events
 from apps.messaging import publishing
-from apps.messaging.models import Message, Template, TemplateVersion
+from apps.messaging.models import Message, MessageQuerySet, Template, TemplateVersion
 
 OPENED = "Email Opened"
 CLICKED = "Email Clicked"
@@ -153,6 +153,7 @@ def _record(
     )
 
 
+@transaction.atomic
 def unsubscribe(
     *, contact_uuid: UUID, public_id: UUID, method: ConsentRecord.Method, now: datetime
 ) -> None:
@@ -160,24 +161,61 @@ def unsubscribe(
     contact = Contact.objects.filter(uuid=contact_uuid).first()
     if contact is not None:
         consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
+        _suppress(public_id, Suppression.Reason.UNSUBSCRIBED, now)
 
 
 # --- what providers tell --------------------------------------------------------------------------
 
-UNSETTLED = Q(status__in=["sending", "in_doubt", "sent"])
+DOUBTFUL = Q(status__in=["sending", "in_doubt"])
+UNSETTLED = DOUBTFUL | Q(status="sent")
+# A provider may first have tried for days, or delivered what comes back later.
+REFUSABLE = UNSETTLED | Q(status="delivered") | Q(status="bounced", reason="soft_bounced")
+TAKEN_AT = Coalesce("sent_at", "gated_at")
+
+
+def settle_taken(*, public_id: UUID, now: datetime) -> int:
+    """The provider knows our key, so it has the mail; that ends any doubt."""
+    messages = Message.objects.filter(DOUBTFUL, public_id=public_id)
+    sent = Message.Status.SENT
+    return messages.update(
+        status=sent, reason="", reason_values={}, sent_at=TAKEN_AT, closed_at=now
+    )
+
+
+def settle_deferred(*, public_id: UUID, detail: str, now: datetime) -> int:
+    """The recipient's server lets the provider wait; nothing more is known yet."""
+    messages = Message.objects.filter(UNSETTLED, public_id=public_id)
+    return messages.update(
+        status=Message.Status.SENT,
+        reason="deferred",
+        reason_values={"answer": detail[:300]},
+        sent_at=TAKEN_AT,
+        closed_at=Coalesce("closed_at", Value(now)),
+    )
 
 
 def settle_delivered(*, public_id: UUID, now: datetime) -> int:
     """The provider has delivered it, which also ends any doubt."""
     messages = Message.objects.filter(UNSETTLED, public_id=public_id)
-    return messages.update(status=Message.Status.DELIVERED, reason="", closed_at=now)
+    delivered = Message.Status.DELIVERED
+    return messages.update(
+        status=delivered, reason="", reason_values={}, sent_at=TAKEN_AT, closed_at=now
+    )
+
+
+def settle_failed(*, public_id: UUID, detail: str, now: datetime) -> int:
+    """The provider has not sent it, for a reason that says nothing about the address."""
+    messages = Message.objects.filter(UNSETTLED, public_id=public_id)
+    return _settle_refused(messages, Message.Status.FAILED, "provider_failed", detail, now)
 
 
 @transaction.atomic
-def settle_bounced(*, public_id: UUID, detail: str, now: datetime) -> int:
-    """The address does not work; nothing is sent there any more."""
-    count = _settle_refused(public_id, Message.Status.BOUNCED, detail, now)
-    if count:
+def settle_bounced(*, public_id: UUID, is_hard: bool, detail: str, now: datetime) -> int:
+    """It came back; if the address does not work, nothing is sent there any more."""
+    messages = Message.objects.filter(REFUSABLE, public_id=public_id)
+    reason = "bounced" if is_hard else "soft_bounced"
+    count = _settle_refused(messages, Message.Status.BOUNCED, reason, detail, now)
+    if count and is_hard:
         _suppress(public_id, Suppression.Reason.BOUNCED, now)
     return count
 
@@ -185,13 +223,23 @@ def settle_bounced(*, public_id: UUID, detail: str, now: datetime) -> int:
 @transaction.atomic
 def settle_complained(*, public_id: UUID, detail: str, now: datetime) -> int:
     """The recipient called it spam, which withdraws the consent for good."""
-    count = _settle_refused(public_id, Message.Status.COMPLAINED, detail, now)
+    messages = Message.objects.filter(REFUSABLE, public_id=public_id)
+    count = _settle_refused(messages, Message.Status.COMPLAINED, "complained", detail, now)
     if count:
         contact = Contact.objects.get(messages__public_id=public_id)
         method = ConsentRecord.Method.COMPLAINT
         consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
         _suppress(public_id, Suppression.Reason.COMPLAINED, now)
     return count
+
+
+def settle_unsubscribed(*, public_id: UUID, now: datetime) -> None:
+    """The recipient pressed the provider's own link, or a button that leads to it."""
+    settle_taken(public_id=public_id, now=now)
+    contact = Contact.objects.filter(messages__public_id=public_id).first()
+    if contact is not None:
+        method = ConsentRecord.Method.ONE_CLICK
+        unsubscribe(contact_uuid=contact.uuid, public_id=public_id, method=method, now=now)
 
 
 def settle_in_doubt(*, ids: Collection[int], was_sent: bool, by: str, now: datetime) -> int:
@@ -205,7 +253,7 @@ def settle_in_doubt(*, ids: Collection[int], was_sent: bool, by: str, now: datet
             status=Message.Status.SENT,
             reason="settled_as_sent",
             reason_values={"by": by},
-            sent_at=Coalesce("sent_at", "gated_at"),
+            sent_at=TAKEN_AT,
             closed_at=now,
         )
     return doubtful.update(
@@ -216,14 +264,14 @@ def settle_in_doubt(*, ids: Collection[int], was_sent: bool, by: str, now: datet
     )
 
 
-def _settle_refused(public_id: UUID, status: Message.Status, detail: str, now: datetime) -> int:
-    messages = Message.objects.filter(UNSETTLED | Q(status="delivered"), public_id=public_id)
-    return messages.update(
-        status=status, reason=status.value, reason_values={"answer": detail[:300]}, closed_at=now
-    )
+def _settle_refused(
+    messages: MessageQuerySet, status: Message.Status, reason: str, detail: str, now: datetime
+) -> int:
+    values = {"answer": detail[:300]}
+    return messages.update(status=status, reason=reason, reason_values=values, closed_at=now)
 
 
 def _suppress(public_id: UUID, reason: Suppression.Reason, now: datetime) -> None:
     """Silence the address that the mail went to, even if the person has another one by now."""
-    email = Message.objects.values_list("email", flat=True).get(public_id=public_id)
-    consent.suppress(emails=[email], reason=reason, now=now)
+    emails = Message.objects.filter(public_id=public_id).exclude(email="")
+    consent.suppress(emails=emails.values_list("email", flat=True), reason=reason, now=now)

@@ -38,14 +38,21 @@ BY_STATUS = {
         "rejected": "the mail server rejected it",
         "refused_too_often": "the mail server refused too often",
         "poison": "three workers died of it",
+        "provider_failed": "the mail provider took it and could not send it",
         "settled_as_not_sent": "staff found out that it did not go out",
     },
     Status.IN_DOUBT: {
         "outcome_unknown": "the mail server's answer got lost, so it may have gone out",
         "worker_lost": "the worker died while sending, so it may have gone out",
     },
-    Status.SENT: {"settled_as_sent": "staff found out that it went out"},
-    Status.BOUNCED: {"bounced": "the address does not exist"},
+    Status.SENT: {
+        "deferred": "the recipient's mail server lets it wait",
+        "settled_as_sent": "staff found out that it went out",
+    },
+    Status.BOUNCED: {
+        "bounced": "the address does not exist",
+        "soft_bounced": "the mailbox did not take it this time",
+    },
     Status.COMPLAINED: {"complained": "the recipient called it spam"},
 }
 REASONS = {reason: words for group in BY_STATUS.values() for reason, words in group.items()}
