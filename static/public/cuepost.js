@@ -102,14 +102,14 @@
   function consent(change) {
     if (!change) return readChoice();
     const couldTrack = mayTrack();
-    const choice = Object.assign({}, readChoice());
+    const before = readChoice() || {};
+    const choice = Object.assign({}, before);
     Object.keys(change).forEach((category) => {
       if (/^\w+$/.test(category)) choice[category] = Boolean(change[category]);
     });
-    // A withdrawal is told while the visitor can still be named, then everything is forgotten.
-    if (couldTrack && choice.tracking === false && (readCookie(ID_COOKIE) || visitorId)) {
-      tellWithdrawal(choice);
-    }
+    // A new "no" is told while the visitor can still be named; a "yes" goes with the next event.
+    const isNo = Object.keys(choice).some((name) => !choice[name] && before[name] !== false);
+    if (couldTrack && isNo && (readCookie(ID_COOKIE) || visitorId)) tellChoice(choice);
     shownChoice = choice;
     const text = Object.keys(choice).map((category) => `${category}:${choice[category] ? 1 : 0}`);
     writeCookie(CONSENT_COOKIE, text.join("."), CONSENT_AGE);
@@ -118,10 +118,17 @@
     return choice;
   }
 
-  function tellWithdrawal(choice) {
+  function tellChoice(choice) {
     const message = build("track", {event: "Consent Preference Updated", properties: {}});
     message.context.consent = {categoryPreferences: choice};
-    post([address(message)]).catch(() => undefined);
+    tellNow(address(message), RETRY_FIRST);
+  }
+
+  /** Past the queue, whatever waits there. What fails is queued, after a "no" in memory alone. */
+  async function tellNow(message, pause) {
+    if (await isSettled(post([message]))) return;
+    if (mayTrack()) append([message]);
+    else setTimeout(tellNow, pause, message, Math.min(RETRY_LAST, pause * 2));
   }
 
   /** Drop whatever could name the visitor. */
@@ -276,7 +283,9 @@
       const kept = JSON.parse(sessionStorage.getItem(STORE)) || {};
       if (!Object.keys(campaign).length) campaign = kept.campaign || {};
       userId = userId || kept.userId || null;
-      queue = (kept.queue || []).concat(queue).slice(-QUEUE_LIMIT);
+      const ids = queue.map((message) => message.messageId);
+      const missing = (kept.queue || []).filter((message) => !ids.includes(message.messageId));
+      queue = missing.concat(queue).slice(-QUEUE_LIMIT);
     } catch (unreadable) {
       // Then there is nothing to take up.
     }
@@ -291,7 +300,10 @@
   }
 
   function enqueue(messages) {
-    const addressed = messages.map(address).filter(isSendable);
+    append(messages.map(address).filter(isSendable));
+  }
+
+  function append(addressed) {
     const room = QUEUE_LIMIT - sending - addressed.length;
     const rest = queue.slice(sending);
     // When it is full, the oldest that are not under way give place.
@@ -340,6 +352,16 @@
     return fetch(url, {method: "POST", body, headers, credentials: "omit", keepalive: true});
   }
 
+  /** Whether it need not be sent again: a refusal stays a refusal, "not now" doesn't. */
+  async function isSettled(request) {
+    try {
+      const {status} = await request;
+      return status < 500 && status !== 429 && status !== 408;
+    } catch (offline) {
+      return false;
+    }
+  }
+
   async function flush() {
     clearTimeout(timer);
     timer = 0;
@@ -347,16 +369,9 @@
     if (sending || !queue.length || !mayTrack()) return;
     const messages = nextRequest(0);
     sending = messages.length;
-    let isSettled = false;
-    try {
-      const answer = await post(messages);
-      // A refusal stays a refusal; only "not now" is asked again, with the same message IDs.
-      isSettled = answer.status < 500 && answer.status !== 429 && answer.status !== 408;
-    } catch (offline) {
-      isSettled = false;
-    }
+    const isDone = await isSettled(post(messages));
     sending = 0;
-    if (isSettled) {
+    if (isDone) {
       queue = queue.filter((message) => !messages.includes(message));
       failures = 0;
       save();

@@ -292,6 +292,81 @@ def test_unsent_events_are_taken_up_by_the_next_page(page, site):
     assert kept_queue(page) == []
 
 
+def test_saying_yes_again_leaves_the_queue_as_it_is(page, site):
+    site.status = 503
+    page.goto("/implied")
+    page.evaluate("cuepost.track('A'); cuepost.track('B')")
+    for _ in range(3):
+        page.evaluate("cuepost.consent({tracking: true})")
+
+    kept = [message.get("event", message["type"]) for message in kept_queue(page)]
+    assert kept == ["page", "A", "B"]
+
+
+def test_a_no_to_mail_is_told_at_once_and_only_when_it_is_new(page, site):
+    page.goto("/quiet")
+    page.evaluate("cuepost.consent({tracking: true, email_marketing: true}); cuepost.track('A')")
+    await_names(page, site, ["A"])
+
+    page.evaluate("cuepost.consent({email_marketing: false})")
+    await_names(page, site, ["A", "Consent Preference Updated"])
+    page.evaluate("cuepost.consent({email_marketing: false})")
+    settle(page)
+
+    first, last = site.messages()
+    assert last["anonymousId"] == first["anonymousId"]
+    assert last["context"]["consent"]["categoryPreferences"] == {
+        "tracking": True,
+        "email_marketing": False,
+    }
+    assert len(site.received) == 2
+
+
+def test_a_no_to_mail_before_any_yes_stores_and_sends_nothing(page, site):
+    page.goto("/")
+    page.evaluate("cuepost.consent({email_marketing: false})")
+    settle(page)
+
+    assert site.received == []
+    assert set(cookies_of(page)) == {"cuepost_consent"}
+    assert storage_of(page) == {}
+
+
+def test_a_no_to_mail_that_fails_waits_in_the_queue(page, site):
+    page.goto("/quiet")
+    page.evaluate("cuepost.consent({tracking: true}); cuepost.track('A')")
+    await_names(page, site, ["A"])
+    site.status = 503
+    page.evaluate("cuepost.consent({email_marketing: false})")
+    settle(page, lambda: bool(kept_queue(page)), seconds=5)
+    site.status = 200
+    page.goto("/quiet")
+    settle(page, lambda: site.received[-1][1]["_status"] == 200, seconds=5)
+    settle(page)
+
+    told = [message for message in site.messages() if message["event"] != "A"]
+    assert len({message["messageId"] for message in told}) == 1
+    assert told[-1]["context"]["consent"]["categoryPreferences"]["email_marketing"] is False
+    assert kept_queue(page) == []
+
+
+def test_a_withdrawal_that_fails_is_told_again_and_never_stored(page, site):
+    page.goto("/quiet")
+    page.evaluate("cuepost.consent({tracking: true}); cuepost.track('A')")
+    await_names(page, site, ["A"])
+    site.status = 503
+    page.evaluate("cuepost.consent({tracking: false})")
+    settle(page, lambda: len(site.received) == 2, seconds=5)
+    site.status = 200
+
+    assert storage_of(page) == {}
+    settle(page, lambda: len(site.received) == 3, seconds=5)
+    first, second, third = site.messages()
+    assert third == {**second, "sentAt": third["sentAt"], "_status": 200}
+    assert third["anonymousId"] == first["anonymousId"]
+    assert (storage_of(page), set(cookies_of(page))) == ({}, {"cuepost_consent"})
+
+
 def test_queue_keeps_the_newest_hundred(page, site):
     site.status = 503
     page.goto("/quiet")
