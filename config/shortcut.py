@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve
 
-# The tracking API and the pixel: they take no cookies and no forms, and answer JSON or a GIF.
+# The tracking API and the pixel: they take no sessions and no forms, and answer JSON or a GIF.
 PATHS = ("/v1/", "/track")
 
 View = Callable[[HttpRequest], HttpResponseBase]

@@ -19,6 +19,7 @@ MAX_EVENTS = 2500
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = 16 + zlib.MAX_WBITS
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SECRET = re.compile(rb"sk_[\w-]+")
 
 
@@ -86,6 +87,23 @@ def read_batch(body: bytes) -> tuple[list[Any], object]:
     keys = [one.pop("writeKey", None) for one in messages if isinstance(one, dict)]
     key = envelope.write_key
     return messages, next(iter(keys), None) if key is None else key
+
+
+def read_pixel(request: HttpRequest) -> dict[str, str]:
+    """Read a pixel's address, and on the site itself whose browser it is, once that is allowed.
+
+    `cuepost_consent` and `cuepost_anonymous_id` are the cookies that cuepost.js keeps. A link from
+    elsewhere brings them too, but only an image of a page of the site says that it is one.
+    """
+    told = request.GET.dict()
+    headers, cookies = request.headers, request.COOKIES
+    is_own = headers.get("Sec-Fetch-Site") in ("same-origin", "same-site")
+    is_image = headers.get("Sec-Fetch-Dest") == "image"
+    is_allowed = "tracking:1" in cookies.get("cuepost_consent", "").split(".")
+    browser = cookies.get("cuepost_anonymous_id", "")
+    if is_own and is_image and is_allowed and _UUID.fullmatch(browser):
+        told.setdefault("anonymous_id", browser)
+    return told
 
 
 def read_key(request: HttpRequest, told: object) -> str:

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
@@ -13,7 +14,7 @@ from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 from django.views.static import was_modified_since
 
-from apps.events import services
+from apps.events import requests, services
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,13 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7
 SCRIPT = Path(settings.BASE_DIR) / "static" / "public" / "cuepost.js"
 
 
-@require_safe
 def track_pixel(request: HttpRequest) -> HttpResponse:
     """`GET /track?event=cart_abandonment&user_id=XYZ`: store what can be, answer a GIF always."""
     try:
-        services.accept_pixel(parameters=request.GET.dict(), received_at=timezone.now())
-    except (DatabaseError, InterfaceError) as problem:
+        if request.method == "GET":
+            parameters = requests.read_pixel(request)
+            services.accept_pixel(parameters=parameters, received_at=timezone.now())
+    except (DatabaseError, InterfaceError, SuspiciousOperation) as problem:
         logger.warning("The pixel stored nothing: %s.", type(problem).__name__)
     response = HttpResponse(GIF, content_type="image/gif")
     response["Cache-Control"] = "no-store, private"

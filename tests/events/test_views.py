@@ -3,9 +3,12 @@
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
-from apps.events import views
-from apps.events.models import InboxEvent
+from apps.contacts.models import Contact
+from apps.events import pipeline, services, views
+from apps.events.models import Event, InboxEvent
+from tests.factories.contacts import ContactFactory
 from tests.factories.events import SourceFactory
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +41,8 @@ def test_pixel_counts_for_the_source_of_its_public_key(client):
     "query",
     ["", "event=", "user_id=1", "event=x", "event=%00&user_id=%00", "event=%ff&user_id=%ff&%ff=%ff",
      "event=x&user_id=1&key=sk_secret", "event=x&user_id=1&key=pk_unknown",
-     "event=" + "x" * 3000 + "&user_id=1", "&&&===%%%"],
+     "event=" + "x" * 3000 + "&user_id=1", "&&&===%%%",
+     "event=x&user_id=1&" + "&".join(f"p{n}=1" for n in range(1100))],
 )  # fmt: skip
 def test_pixel_answers_a_gif_to_nonsense(client, query):
     response = client.get(f"/track?{query}")
@@ -52,6 +56,73 @@ def test_pixel_never_takes_a_secret_key(client):
     client.get(f"/track?event=x&user_id=1&key={source.secret_key}")
 
     assert not InboxEvent.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["head", "post", "put", "delete", "options"])
+def test_pixel_answers_a_gif_to_any_method_and_stores_only_what_is_got(client, method):
+    SourceFactory()
+
+    response = getattr(client, method)("/track?event=x&user_id=1")
+
+    assert (response.status_code, response["Content-Type"]) == (200, "image/gif")
+    assert response.content == (b"" if method == "head" else views.GIF)
+    assert not InboxEvent.objects.exists()
+
+
+BROWSER = "6f1b2c3d-0000-4000-8000-0123456789ab"
+CONSENT = "email_marketing:0.tracking:1"
+ON_PAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "image"}
+
+
+@pytest.mark.parametrize(
+    ("consent", "browser", "headers", "is_read"),
+    [
+        (CONSENT, BROWSER, ON_PAGE, True),
+        (CONSENT, BROWSER, {**ON_PAGE, "Sec-Fetch-Site": "same-site"}, True),
+        ("", BROWSER, ON_PAGE, False),
+        ("tracking:0", BROWSER, ON_PAGE, False),
+        ("no_tracking:1", BROWSER, ON_PAGE, False),
+        (CONSENT, BROWSER + "0", ON_PAGE, False),
+        (CONSENT, "a1", ON_PAGE, False),
+        # Somebody followed a link, or the pixel is on another site.
+        (CONSENT, BROWSER, {**ON_PAGE, "Sec-Fetch-Dest": "document"}, False),
+        (CONSENT, BROWSER, {**ON_PAGE, "Sec-Fetch-Site": "cross-site"}, False),
+        (CONSENT, BROWSER, {}, False),
+    ],
+)
+def test_pixel_knows_a_browser_of_the_site_that_agreed(client, consent, browser, headers, is_read):
+    SourceFactory()
+    client.cookies.load({"cuepost_consent": consent, "cuepost_anonymous_id": browser})
+
+    client.get("/track?event=cart_abandonment&user_id=XYZ", headers=headers)
+
+    keys = ["u:XYZ", f"a:{BROWSER}"] if is_read else ["u:XYZ"]
+    assert InboxEvent.objects.get().person_keys == keys
+
+
+def test_pixel_of_the_site_leads_to_who_identifies_in_the_browser(client):
+    source = SourceFactory()
+    client.cookies.load({"cuepost_consent": CONSENT, "cuepost_anonymous_id": BROWSER})
+    client.get("/track?event=cart_abandonment&user_id=XYZ", headers=ON_PAGE)
+    pipeline.drain(now=timezone.now())
+
+    known = {"type": "identify", "userId": "XYZ", "anonymousId": BROWSER}
+    now = timezone.now()
+    services.accept(source=source, is_secret=True, messages=[known], received_at=now)
+    pipeline.drain(now=now)
+
+    assert Event.objects.get(type="track").contact == Contact.objects.get(external_id="XYZ")
+
+
+def test_pixel_never_attaches_to_a_known_contact_by_its_address(client):
+    ContactFactory(external_id="XYZ")
+    SourceFactory()
+
+    client.get("/track?event=cart_abandonment&user_id=XYZ")
+    pipeline.drain(now=timezone.now())
+
+    event = Event.objects.get()
+    assert (event.contact, event.context["cuepost"]["user_id"]) == (None, "XYZ")
 
 
 def test_pixel_answers_a_gif_while_the_database_fails(client):
