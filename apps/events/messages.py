@@ -121,11 +121,18 @@ def check(raw: object, *, is_internal: bool = False) -> Checked:
     return Checked(
         message_id=_read_message_id(message),
         person_keys=keys,
-        # A browser's events share one lane, before and after it is known whose they are.
-        shard=zlib.crc32((f"a:{names.anonymous_id}" if names.anonymous_id else keys[0]).encode())
-        % SHARDS,
+        shard=_shard(message, names, keys),
         payload=payload,
     )
+
+
+def _shard(message: Message, names: Names, keys: list[str]) -> int:
+    """A browser's events share one lane, before and after it is known whose they are."""
+    browser = names.anonymous_id
+    if message.type == "alias":
+        # The browser that is handed over, so that nothing it does is worked in meanwhile.
+        browser = names.previous_id or browser
+    return zlib.crc32((f"a:{browser}" if browser else keys[0]).encode()) % SHARDS
 
 
 def read_names(message: Message) -> Names:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.contacts.models import Contact, Identity
 from apps.core import registry as core_registry
 from apps.events import partitions, pipeline, registry, selectors, services
+from apps.events.messages import check
 from apps.events.models import Event, InboxEvent, RejectedEvent
 from apps.events.registry import Batch, Projection
 from tests.events.messages import identify, track
@@ -376,3 +377,10 @@ def test_alias_hands_a_browser_over(send):
     assert Identity.objects.filter(value="a1").exists()
     about = Event.objects.exclude(contact=None).order_by("id").values_list("type", flat=True)
     assert list(about) == ["track", "alias"]
+
+
+@pytest.mark.parametrize("more", [{}, {"anonymousId": "new"}])
+def test_alias_waits_in_the_lane_of_the_browser_that_it_hands_over(more):
+    alias = {"type": "alias", "userId": "u1", "previousId": "a1", **more}
+
+    assert check(alias).shard == check(track(anonymousId="a1")).shard
