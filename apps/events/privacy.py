@@ -4,6 +4,10 @@ An event whose person refuses tracking is dropped, whether it says so itself or 
 Two things remain: the statement about consent, and what a shop's server reports about an order,
 which is needed for the order itself; that is kept without browser and context, and makes no contact
 of somebody who was none. Of the others the log keeps that they came, and nothing else.
+
+A refusal is taken from anybody, and only a server lifts that of a contact. The yes of a browser's
+own banner counts for a browser that belongs to nobody: there it is the person's only voice. Of a
+contact who refused elsewhere it proves nothing, so a shop's server has to repeat it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,6 +29,8 @@ _METHODS = frozenset(ConsentRecord.Method.values)
 _ACTS = frozenset(
     {ConsentRecord.Method.FORM, ConsentRecord.Method.BANNER, ConsentRecord.Method.STAFF}
 )
+# What a browser can know of; that somebody wrote to staff or complained is not for it to say.
+_BROWSER_ACTS = frozenset({ConsentRecord.Method.FORM, ConsentRecord.Method.BANNER})
 _STATES = (
     "SELECT contact_id, purpose_id, status FROM consent_consentstate WHERE contact_id = ANY(%s)"
 )
@@ -56,9 +62,11 @@ def preferences(context: Mapping[str, Any] | None) -> dict[str, bool]:
 
 
 def judge(*, said: Mapping[str, bool], state: str | None, name: str, is_secret: bool) -> Keep:
-    """Say how much may be kept; what the event itself says counts before the person's state."""
-    is_tracked = said.get(Purpose.TRACKING, state != Status.DENIED)
-    if is_tracked:
+    """Say how much may be kept: by what a server's event says, else by the person's state too."""
+    is_refused = state == Status.DENIED
+    if is_secret:
+        is_refused = not said.get(Purpose.TRACKING, not is_refused)
+    if not is_refused and said.get(Purpose.TRACKING, True):
         return Keep.ALL
     return Keep.ESSENTIALS if is_secret and name in TRANSACTIONAL else Keep.NOTHING
 
@@ -79,8 +87,10 @@ def statements(
     """
     consent = _consent(context)
     method = consent.get("method")
-    is_method_told = isinstance(method, str) and method in _METHODS
-    wording = consent.get("wordingVersion")
+    is_method_told = isinstance(method, str) and method in (
+        _METHODS if is_secret else _BROWSER_ACTS
+    )
+    wording = consent.get("wordingVersion") if is_secret or is_method_told else None
     return [
         Statement(
             contact_id=contact_id,

@@ -216,3 +216,114 @@ def test_projections_see_no_dropped_event(send, monkeypatch):
     send(track("Seen", userId="ada"), track("Unseen", userId="ada", context=REFUSED))
 
     assert [event.name for event in seen[0].all_events()] == ["Seen"]
+
+
+@pytest.mark.parametrize("call", [track(userId="ada"), {"type": "page", "userId": "ada"}])
+@pytest.mark.parametrize(("answer", "status"), [(True, "granted"), (False, "denied")])
+def test_a_server_s_preference_counts_on_every_call(send, call, answer, status):
+    send(call | {"context": consent(email_marketing=answer)})
+
+    assert history() == [(status, "api")]
+    assert ConsentRecord.objects.get().contact == Contact.objects.get(external_id="ada")
+
+
+def test_a_browser_takes_consent_back_and_never_gives_it(send):
+    send(identify(anonymousId="b1", **ADA, **agrees()))
+    browser = {"anonymousId": "b1"}
+
+    send(track(**browser, context=consent(email_marketing=False)), is_secret=False, at=LATER)
+    send(track(**browser, **agrees()), is_secret=False, at=LATER + timedelta(hours=1))
+
+    assert history() == [("granted", "api"), ("denied", "api")]
+
+
+@pytest.mark.parametrize("browser", ["b1", "b2"])
+def test_a_stranger_s_browser_takes_nobody_s_consent_back(send, browser):
+    send(identify(**ADA, **agrees()))
+
+    no = consent(email_marketing=False, tracking=False)
+    send(track(userId="ada", anonymousId=browser, context=no), is_secret=False, at=LATER)
+
+    assert history() == [("granted", "api")]
+    assert not ConsentRecord.objects.filter(purpose="tracking").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "stored"),
+    [
+        ("banner", ("banner", "v9")), ("form", ("form", "v9")),
+        ("staff", ("api", "")), ("one_click", ("api", "")), ("complaint", ("api", "")),
+        (None, ("api", "")), (["form"], ("api", "")),
+    ],
+)  # fmt: skip
+def test_a_browser_proves_only_its_banner_and_its_forms(send, method, stored):
+    send(identify(anonymousId="b1", **ADA, **agrees()))
+    no = {"categoryPreferences": {"email_marketing": False}, "method": method}
+
+    send(
+        track(anonymousId="b1", context={"consent": no | {"wordingVersion": "v9", "ip": "::1"}}),
+        is_secret=False,
+        at=LATER,
+    )
+
+    record = ConsentRecord.objects.last()
+    assert (record.status, record.method, record.wording_version) == ("denied", *stored)
+    assert record.evidence == {"said_at": LATER.isoformat()}
+
+
+def test_a_browser_s_yes_lifts_no_refusal_of_a_contact(send):
+    send(identify(anonymousId="b1", **ADA))
+    send(identify(**ADA, context=REFUSED), at=LATER)
+
+    yes = consent(tracking=True)
+    send(track("Seen", anonymousId="b1", context=yes), is_secret=False, at=LATER)
+    send(track("Told", anonymousId="b1", context=yes), at=LATER + timedelta(hours=1))
+    send(track("Seen again", anonymousId="b1"), is_secret=False, at=LATER + timedelta(hours=2))
+
+    kept = Event.objects.filter(type="track").order_by("id").values_list("name", flat=True)
+    assert list(kept) == ["Told", "Seen again"]
+
+
+def test_a_banner_s_yes_counts_for_a_browser_that_is_nobody_s(send):
+    for name, answer in (("No", False), ("Yes", True)):
+        send(track(name, anonymousId="b1", context=consent(tracking=answer)), is_secret=False)
+
+    assert [event.name for event in Event.objects.exclude(type="dropped")] == ["Yes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret", "is_kept"),
+    [
+        ("Order Completed", True, True),
+        ("Order Refunded", True, True),
+        ("Product Viewed", True, False),
+        ("Order Completed", False, False),
+    ],
+)
+def test_of_who_refuses_only_a_server_s_orders_are_kept(send, name, is_secret, is_kept):
+    send(identify(anonymousId="b1", **ADA))
+    send(identify(**ADA, context=REFUSED))
+
+    send(
+        track(name, anonymousId="b1", properties={"order_id": "o-1"}, context={"ip": "::1"}),
+        is_secret=is_secret,
+        at=LATER,
+    )
+
+    event = Event.objects.order_by("id").last()
+    ada = Contact.objects.get() if is_kept else None
+    assert event.type == ("track" if is_kept else "dropped")
+    assert (event.contact, event.anonymous_id, event.context) == (ada, "", {})
+
+
+def test_who_refuses_tracking_and_wants_mail_stays_the_contact_of_their_browser(send):
+    guest = {"traits": {"email": "ada@example.com"}}
+    send(identify(anonymousId="b1", **guest), is_secret=False)
+    wanted = consent(tracking=False, email_marketing=True)
+
+    send(order(userId="ada", anonymousId="b1") | {"context": wanted}, at=LATER)
+
+    ada = Contact.objects.get()
+    assert (ada.external_id, ada.email) == ("ada", "ada@example.com")
+    assert not ada.identities.filter(kind="anonymous_id").exists()
+    assert history() == [("granted", "api")]
