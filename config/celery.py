@@ -3,6 +3,7 @@
 import os
 import signal
 from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from celery import Celery
 from celery.exceptions import WorkerShutdown
@@ -20,6 +21,26 @@ LISTENING = {
     "wait_time_seconds": 0,
     "polling_interval": 1.0,
 }
+
+
+def pgmq_address(database_url: str) -> str:
+    """The same database as pgmq wants to be told.
+
+    It writes what it reads into libpq's `key=value` form as it is: a password with a space would
+    end there, and everything after the question mark, such as sslmode, is lost.
+    """
+    parts = urlsplit(database_url)
+    host = parts.netloc.rpartition("@")[2]
+    user, password = (_libpq(unquote(text or "")) for text in (parts.username, parts.password))
+    name = _libpq(unquote(parts.path.lstrip("/")))
+    more = "".join(f" {key}={_libpq(value)}" for key, value in parse_qsl(parts.query))
+    netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{host}"
+    return urlunsplit(("postgresql", netloc, f"/{quote(name + more, safe='')}", "", ""))
+
+
+def _libpq(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 class Application(Celery):

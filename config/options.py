@@ -4,6 +4,7 @@ Knows nothing of Django: the supervisor is small and says what is wrong before i
 """
 
 import errno
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -143,6 +144,16 @@ def read_count(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise OptionError(f"{name} must be a whole number from 1 up, not {text!r}.")
     return int(text)
+
+
+def read_hosts(name: str, text: str) -> list[str]:
+    hosts = [host.strip().lower() for host in text.split(",") if host.strip()]
+    for host in hosts:
+        if not re.fullmatch(r"[\w.-]+", host):
+            raise OptionError(
+                f"{name} must be hosts with commas between, such as shop.example, not {host!r}."
+            )
+    return hosts
 
 
 def read_log_level(text: str) -> str:

@@ -1,7 +1,6 @@
 """Settings that every environment shares; each block is one concern."""
 
 import os
-import re
 from pathlib import Path
 
 import environ
@@ -10,6 +9,7 @@ from django.templatetags.static import static
 
 from config import home, options
 from config.celery import app as celery_app
+from config.celery import pgmq_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -177,6 +177,8 @@ OUTBOX_DIR = CUEPOST_HOME / "outbox"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Cuepost <hello@shop.example>")
 POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", default="")
 EMAIL_TIMEOUT = 20
+# Besides those that a template names: links to these hosts lead past us, so that clicks count.
+SHOP_HOSTS = options.read_hosts("SHOP_HOSTS", env.str("SHOP_HOSTS", default=""))
 # How many messages pass the gate together; a worker that dies leaves at most so many in doubt.
 GATE_BATCH = options.read_count("GATE_BATCH", env.str("GATE_BATCH", default="20"))
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="apps.messaging.backends.OutboxBackend")
@@ -197,9 +199,13 @@ if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
 else:
-    CELERY_BROKER_URL = re.sub(r"^postgres(ql)?://", "pgmq://", DATABASE_URL)
-    # apps.core.broker installs the queue with the migrations; twice at once it would fail.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"init_extension": False, "pool_size": 2}
+    CELERY_BROKER_URL = "pgmq://postgresql"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "conn_string": pgmq_address(DATABASE_URL),
+        # apps.core.broker installs the queue with the migrations; twice at once it would fail.
+        "init_extension": False,
+        "pool_size": 2,
+    }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "cuepost"
 # A task counts as taken until the worker's loop comes round; with few it idles though it is free.

@@ -4,15 +4,17 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from kombu import Connection, Consumer, Producer, Queue
+from pgmq import PGMQueue
+from psycopg.conninfo import conninfo_to_dict
 
 from apps.core import broker
-from config.celery import app
+from config.celery import app, pgmq_address
 
 QUEUE = "cuepost"
 
@@ -26,11 +28,14 @@ def url(settings: Any, django_db_setup: None) -> str:
     return urlunsplit(parts)
 
 
+def options(url: str) -> dict[str, Any]:
+    return {"init_extension": False, "pool_size": 2, "conn_string": pgmq_address(url)}
+
+
 @pytest.fixture
 def listening(url: str, transactional_db: None) -> Iterator[Connection]:
     broker.install()
-    options = {"init_extension": False, "pool_size": 2}
-    reading = app.connection_for_read(url, transport_options=options)
+    reading = app.connection_for_read(url, transport_options=options(url))
     yield reading
     reading.close()
     with connection.cursor() as cursor:
@@ -40,8 +45,7 @@ def listening(url: str, transactional_db: None) -> Iterator[Connection]:
 def publish_soon(url: str) -> threading.Thread:
     def publish() -> None:
         time.sleep(0.5)
-        options = {"init_extension": False, "pool_size": 2}
-        with app.connection_for_write(url, transport_options=options) as writing:
+        with app.connection_for_write(url, transport_options=options(url)) as writing:
             Producer(writing).publish({"sent_at": time.monotonic()}, routing_key=QUEUE)
 
     thread = threading.Thread(target=publish)
@@ -83,3 +87,22 @@ def test_a_waiting_worker_is_woken_at_once(listening, url):
     # A worker that polls would look once a second.
     assert len(delays) == 1
     assert delays[0] < 0.4
+
+
+@pytest.mark.parametrize("password", ["simple", "a b", "it's", "back\\slash", "p@ss:w/o?r#d%", "ü"])
+def test_any_password_and_the_options_of_the_address_reach_the_server(url, password):
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    address = f"postgres://me:{quote(password, safe='')}@{host}{parts.path}?sslmode=disable"
+
+    with PGMQueue(conn_string=pgmq_address(address), init_extension=False).pool as pool:
+        told = conninfo_to_dict(pool.conninfo)
+
+    assert told == {
+        "host": "127.0.0.1",
+        "port": str(parts.port),
+        "dbname": parts.path[1:],
+        "user": "me",
+        "password": password,
+        "sslmode": "disable",
+    }
