@@ -1,21 +1,25 @@
 """Ten thousand random payloads: each is stored or refused with a reason, and nothing gets stuck."""
 
+import gzip
 import json
 import random
 from collections import Counter
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.test import Client
 
 from apps.core import services as core
+from apps.events import views
 from apps.events.models import Event, InboxEvent, RejectedEvent
 from tests.factories.events import SourceFactory
 from tests.instants import NOON
 
 pytestmark = pytest.mark.django_db
 
-REQUESTS, BATCHES, PER_BATCH = 4000, 60, 100
+REQUESTS, BATCHES, PER_BATCH = 3600, 60, 100
+ODD_REQUESTS = 400
 FIELDS = [
     "type", "event", "name", "userId", "anonymousId", "previousId", "messageId", "contactId",
     "properties", "traits", "context", "timestamp", "originalTimestamp", "sentAt", "writeKey",
@@ -87,6 +91,56 @@ class Monkey:
             return self.random.randbytes(self.random.randint(0, 200))
         return body
 
+    def deep_batch(self) -> bytes:
+        """A good event beside one that nests deeper than we keep, and perhaps than we can read."""
+        depth = self.random.randint(50, 1000)
+        start, end = self.random.choice([('{"a":', "}"), ("[", "]")])
+        field = self.random.choice(["properties", "context", "userId", "x"])
+        value = start * depth + "1" + end * depth
+        deep = f'{{"type":"track","event":"Deep","userId":"u","{field}":{value}}}'
+        return f'{{"batch":[{deep},{json.dumps(self.message())}]}}'.encode()
+
+    def packed(self) -> bytes:
+        """Gzip that is whole, cut off or spoiled."""
+        body = bytearray(gzip.compress(self.body()))
+        choice = self.random.random()
+        if choice < 0.3:
+            return bytes(body[: self.random.randint(0, len(body))])
+        if choice < 0.6:
+            body[self.random.randrange(len(body))] = self.random.randrange(256)
+        return bytes(body)
+
+    def letters(self) -> str:
+        """What a header can carry, or an address."""
+        choices = [
+            "Basic ",
+            "Basic \xe9",
+            "Basic AAA6",
+            "gzip",
+            "\xff",
+            "pk_",
+            "sk_",
+            "=",
+            "\t",
+            "1",
+        ]
+        return "".join(self.random.choices(choices, k=self.random.randint(0, 4)))
+
+    def headers(self) -> dict[str, str]:
+        names = [
+            "Authorization", "Content-Encoding", "Origin", "Cookie", "Sec-Fetch-Site",
+            "Access-Control-Request-Headers", "Content-Type", "Accept",
+        ]  # fmt: skip
+        return {name: self.letters() for name in self.random.sample(names, 3)}
+
+    def query(self) -> str:
+        names = ["event", "user_id", "anonymous_id", "message_id", "key", "x", "\x00"]
+        pairs = {
+            name: self.random.choice(TEXTS).encode(errors="surrogatepass")[:2000]
+            for name in self.random.sample(names, 4)
+        }
+        return urlencode(pairs) + "&x=1" * self.random.choice([0, 0, 0, 1100])
+
 
 def post(client: Client, path: str, body: bytes, source: Any) -> Any:
     key = source.secret_key if len(body) % 2 else source.public_key
@@ -120,3 +174,28 @@ def test_ten_thousand_random_payloads_are_stored_or_refused_with_a_reason(client
     assert not RejectedEvent.objects.filter(reason="").exists()
     assert not RejectedEvent.objects.filter(reason="processing_failed").exists()
     assert 0 < Event.objects.count() <= acknowledged
+
+
+def test_garbage_around_the_payload_is_no_error_of_ours(client):
+    source, monkey = SourceFactory(), Monkey(2)
+    odd = Monkey(3)
+    statuses: Counter[int] = Counter()
+    settings, pixels = set(), set()
+    for _ in range(ODD_REQUESTS // 4):
+        answers = [
+            post(client, "batch", monkey.deep_batch(), source),
+            post(client, "track", monkey.packed(), source),
+            client.post("/v1/t", monkey.body(), "text/plain", headers=odd.headers()),
+        ]
+        statuses.update(answer.status_code for answer in answers)
+        key = quote(odd.random.choice([*TEXTS, odd.letters()])[:2000], errors="surrogatepass")
+        settings.add(client.get(f"/v1/projects/{key}/settings").status_code)
+        pixels.add(client.get(f"/track?{odd.query()}", headers=odd.headers()).content)
+    while InboxEvent.objects.exists():
+        assert core.tick(now=NOON)["events"]
+
+    assert set(statuses) == {200, 400, 401}
+    assert settings == {404}
+    assert pixels == {views.GIF}
+    assert not RejectedEvent.objects.filter(reason__in=["", "processing_failed"]).exists()
+    assert Event.objects.exists()
