@@ -197,7 +197,10 @@ celery_app.set_default()  # Whoever loads Django has it, in every thread.
 REDIS_URL = options.read_redis_url(env.str("REDIS_URL", default=""))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+    }
 else:
     CELERY_BROKER_URL = "pgmq://postgresql"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
