@@ -163,7 +163,7 @@ def _fate(
             reason=refusal.reason,
             values=refusal.values or {},
             answers=decision.answers,
-            due_at=None if refusal.is_final else batch.now + hold,
+            due_at=None if refusal.is_final else refusal.hold_until or batch.now + hold,
         )
     try:
         composed = _compose(message, batch)

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 class Verdict:
     """One check's answer for one message: may it go, why not, and what was looked at.
 
-    A refusal that is not `is_final` holds the message back for a moment instead of skipping it.
+    A refusal that is not `is_final` holds the message back instead of skipping it: until
+    `hold_until`, or where that is open, for a moment.
     """
 
     is_allowed: bool
     reason: str = ""
     values: dict[str, Any] | None = None
     is_final: bool = True
+    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True)

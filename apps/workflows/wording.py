@@ -31,6 +31,7 @@ GATE = {
     "exit_condition": "the reason to leave the workflow came true first",
     "enrollment_gone": "the passage through the workflow is gone",
     "workflow_paused": "the workflow is paused",
+    "too_soon": "the mail before it was late, and the two keep their distance",
     "manual": "staff took them out of the workflow",
 }
 

@@ -117,6 +117,20 @@ def test_an_order_that_is_acknowledged_but_not_processed_holds_the_mail_and_then
     assert subjects() == []
 
 
+def test_after_an_outage_the_two_mails_keep_their_distance(shop):
+    shop.track(NOON, "Product Added")
+    pass_time(0)
+    for hour in (1, 25):
+        stage("workflows").run(after(hour))
+
+    pass_time(25, 48.9)
+    assert [status for _, status, _ in fates()] == ["sent", "queued"]
+    assert fates()[1][2] == "too_soon"
+
+    pass_time(49.01)
+    assert len(mail.outbox) == 2
+
+
 def test_the_cart_of_an_unknown_visitor_counts_once_they_say_who_they_are(shop):
     shop.browse(NOON, "Product Added")
     pass_time(0)

@@ -14,6 +14,7 @@ from itertools import count
 import pytest
 from django.core import mail
 from django.db import transaction
+from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from apps.core import registry
 from apps.messaging import delivery, gate, ledger
 from apps.messaging.models import Message
 from apps.workflows import services as workflows
+from apps.workflows.gate import TOLERANCE
 from tests.factories.events import SourceFactory
 from tests.factories.workflows import make_definition, publish_mails
 from tests.instants import NOON
@@ -29,6 +31,7 @@ from tests.journeys.shop import Shop, live_until_quiet
 pytestmark = pytest.mark.django_db
 
 QUIET, DAY = timedelta(hours=1), timedelta(days=1)
+A_MOMENT = timedelta(microseconds=1)
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 20, 59, 61, 300)]
 CARTS = ["c1", "c2"]
 
@@ -48,12 +51,14 @@ DEFINITION = make_definition(
 
 @dataclass(eq=False)
 class Letter:
-    """One mail that waits in the model's outbox."""
+    """One mail that waits in the model's outbox, or has left it; `first` went before it."""
 
     step: str
     cart: str
     queued_at: datetime
     due_at: datetime
+    first: "Letter | None" = None
+    left_at: datetime | None = None
     lost_claims: int = 0
     is_pointless: bool = False
 
@@ -63,7 +68,7 @@ class Model:
     """What should happen, in plain steps."""
 
     inbox: list[tuple[str, datetime, str]] = field(default_factory=list)
-    waits: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    waits: dict[str, tuple[Letter | None, datetime]] = field(default_factory=dict)
     outbox: list[Letter] = field(default_factory=list)
     sent: list[tuple[str, str]] = field(default_factory=list)
     in_doubt: list[tuple[str, str]] = field(default_factory=list)
@@ -75,44 +80,62 @@ class Model:
                 for letter in self.outbox:
                     letter.is_pointless = True
             elif kind == "add":
-                step, ends = self.waits.get(cart, ("first", at + QUIET))
-                if step == "first":
-                    self.waits[cart] = ("first", max(ends, at + QUIET))
+                first, ends = self.waits.get(cart, (None, at + QUIET))
+                if first is None:
+                    self.waits[cart] = (None, max(ends, at + QUIET))
         self.inbox.clear()
 
     def workflows(self, now: datetime) -> None:
-        for cart, (step, ends) in list(self.waits.items()):
+        for cart, (first, ends) in list(self.waits.items()):
             if ends > now:
                 continue
-            self.outbox.append(Letter(step, cart, now, now))
-            if step == "first":
-                self.waits[cart] = ("second", now + DAY)
+            letter = Letter("second" if first else "first", cart, now, now, first)
+            self.outbox.append(letter)
+            if first is None:
+                self.waits[cart] = (letter, now + DAY)
             else:
                 del self.waits[cart]
 
     def messaging(self, now: datetime) -> None:
-        self.sent += self.pass_gate(now)
+        # One by one, and each takes a moment.
+        for letter in self.claim(now):
+            self.sent += self.pass_gate([letter], now, left_at=now + A_MOMENT)
 
-    def claim(self) -> list[Letter]:
+    def claim(self, now: datetime) -> list[Letter]:
         """Those in front of the first that may be to blame for lost claims; that one goes alone."""
         self.outbox = [letter for letter in self.outbox if letter.lost_claims < 3]
-        line = sorted(self.outbox, key=lambda letter: letter.due_at)
+        due = [letter for letter in self.outbox if letter.due_at <= now]
+        line = sorted(due, key=lambda letter: letter.due_at)
         suspects = [place for place, letter in enumerate(line) if letter.lost_claims == 2]
         return line[: max(suspects[0], 1)] if suspects else line
 
-    def pass_gate(self, now: datetime) -> list[tuple[str, str]]:
-        """Those who may go; the others wait for the inbox, or are pointless or too late."""
-        letters = self.claim()
+    def pass_gate(
+        self, letters: list[Letter], now: datetime, *, left_at: datetime
+    ) -> list[tuple[str, str]]:
+        """Those who may go; the others wait, or are pointless or too late."""
+        gone = []
+        for letter, until in [(letter, self.held_until(letter, now)) for letter in letters]:
+            if until:
+                letter.lost_claims, letter.due_at = 0, until
+                continue
+            self.outbox.remove(letter)
+            if not letter.is_pointless and now - letter.queued_at <= gate.LATEST:
+                letter.left_at = left_at
+                gone.append((letter.step, letter.cart))
+        return gone
+
+    def held_until(self, letter: Letter, now: datetime) -> datetime | None:
+        """What a letter waits for: the inbox, or its distance from a first one that was late."""
         if self.inbox:
-            for letter in letters:
-                letter.lost_claims, letter.due_at = 0, now + delivery.HOLD_FOR_EVENTS
-            return []
-        self.outbox = [letter for letter in self.outbox if letter not in letters]
-        return [
-            (letter.step, letter.cart)
-            for letter in letters
-            if not letter.is_pointless and now - letter.queued_at <= gate.LATEST
-        ]
+            return now + delivery.HOLD_FOR_EVENTS
+        if letter.first is None or letter.is_pointless:
+            return None
+        if letter.first in self.outbox:
+            return now + delivery.HOLD
+        if letter.first.left_at is None:
+            return None
+        may_go_at = letter.first.left_at + (letter.queued_at - letter.first.queued_at)
+        return may_go_at if now < may_go_at - TOLERANCE else None
 
 
 class Death(Exception):
@@ -180,7 +203,7 @@ class World:
         """The claims are committed, and nobody works on them."""
         delivery.reap(now=self.now)
         ledger.claim(now=self.now, limit=100)
-        for letter in self.model.claim():
+        for letter in self.model.claim(self.now):
             letter.lost_claims += 1
 
     def death_after_gate(self, _: str) -> None:
@@ -188,7 +211,8 @@ class World:
         delivery.reap(now=self.now)
         claims = ledger.claim(now=self.now, limit=100)
         delivery._pass_gate(claims, self.now)
-        self.model.in_doubt += self.model.pass_gate(self.now)
+        letters = self.model.claim(self.now)
+        self.model.in_doubt += self.model.pass_gate(letters, self.now, left_at=self.now)
 
 
 ACTIONS = st.one_of(
@@ -224,7 +248,8 @@ def live_through(story: list[tuple[tuple[str, str], timedelta]]) -> World:
 @given(STORIES)
 def test_mails_are_those_that_the_model_expects(story):
     mail.outbox.clear()
-    with transaction.atomic():
+    # One by one at the gate, so that the model knows which mail sees the other leave.
+    with transaction.atomic(), override_settings(GATE_BATCH=1):
         world = live_through(story)
         outcome = messages("sent"), messages("in_doubt")
         transaction.set_rollback(True)
