@@ -43,6 +43,8 @@ class Supervisor:
         self.processes: list[Process] = []
         self.watched = selectors.DefaultSelector()
         self.stops = 0
+        self.is_welcomed = False
+        self.asks_at = 0.0
 
     def run(self) -> None:
         """Start everything and watch over it; returns only by an exception."""
@@ -97,15 +99,20 @@ class Supervisor:
         self.watched.register(process.start(), selectors.EVENT_READ, process)
 
     def _watch(self) -> None:
-        is_welcomed = False
         while True:
-            pause = SECONDS_BETWEEN_LOOKS if is_welcomed else SECONDS_BETWEEN_QUESTIONS
+            pause = SECONDS_BETWEEN_LOOKS if self.is_welcomed else SECONDS_BETWEEN_QUESTIONS
             for key, _ in self.watched.select(pause):
                 key.data.pass_on_output()
             self._revive()
-            if not is_welcomed and is_answering(self.options):
-                say(welcome(self.options))
-                is_welcomed = True
+            if not self.is_welcomed and time.monotonic() >= self.asks_at:
+                self._ask()
+
+    def _ask(self) -> None:
+        """Welcome the owner as soon as everything answers."""
+        self.asks_at = time.monotonic() + SECONDS_BETWEEN_QUESTIONS
+        self.is_welcomed = is_answering(self.options)
+        if self.is_welcomed:
+            say(welcome(self.options))
 
     def _revive(self) -> None:
         if self.server and not self.server.is_running():
