@@ -3,6 +3,7 @@
 Programs only lead forward. So a turn visits each instruction of a version at most once, in
 order, with everyone who has reached it; the number of queries depends on the program, not on
 the number of people. Moves, messages and log are one transaction: a crash undoes all of it.
+Time comes in as `now`, and what is decided goes out through Effects.
 """
 
 from collections import defaultdict
@@ -12,9 +13,10 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.messaging import services as messaging
-from apps.workflows import exits, history, plan, store
+from apps.messaging.services import MessageRequest
+from apps.workflows import exits, history, plan
 from apps.workflows.compiler import Instruction
+from apps.workflows.effects import LIVE, Effects
 from apps.workflows.models import EXIT_STEP, Enrollment
 from apps.workflows.plan import Plan
 from apps.workflows.store import LogRow
@@ -26,17 +28,17 @@ BATCH = 1000
 RECHECK = timedelta(hours=1)
 
 
-def advance(*, now: datetime, limit: int = BATCH) -> int:
+def advance(*, now: datetime, limit: int = BATCH, effects: Effects = LIVE) -> int:
     """Move one batch of due enrollments as far as they get; return the instructions run."""
     with transaction.atomic():
-        due = Enrollment.objects.claim_due(now, limit=limit)
+        due = effects.claim(now=now, limit=limit)
         if not due:
             return 0
         plans = plan.load({row.version_id for row in due})
         turn = Turn(now)
         for version_id, group in _grouped(due):
             turn.run(plans[version_id], group)
-        turn.write(due)
+        turn.write(due, effects)
     return turn.count
 
 
@@ -54,7 +56,7 @@ class Turn:
         self.now = now
         self.count = 0
         self.log: list[LogRow] = []
-        self.requests: list[messaging.MessageRequest] = []
+        self.requests: list[MessageRequest] = []
         # From when the next wait counts. Somebody who arrives late, because the event came late
         # or was adopted, has already waited; after a send or a wait it is now.
         self.base: dict[int, datetime] = {}
@@ -75,10 +77,10 @@ class Turn:
             for row in OPERATIONS[instruction["op"]](self, plan, instruction, here):
                 at[row.pc].append(row)
 
-    def write(self, rows: list[Enrollment]) -> None:
-        messaging.queue_messages(requests=self.requests, now=self.now)
-        store.write_moves(rows)
-        store.write_log(self.log, now=self.now)
+    def write(self, rows: list[Enrollment], effects: Effects) -> None:
+        effects.queue(self.requests, now=self.now)
+        effects.move(rows)
+        effects.log(self.log, now=self.now)
 
     # --- instructions: each returns those who go on in this turn --------------------------------
 
@@ -112,7 +114,7 @@ class Turn:
     def send(self, plan: Plan, step: Instruction, rows: list[Enrollment]) -> list[Enrollment]:
         for row in rows:
             self.requests.append(
-                messaging.MessageRequest(
+                MessageRequest(
                     send_key=send_key(row, step["id"]),
                     contact_id=row.contact_id,
                     template_key=step["template"],
