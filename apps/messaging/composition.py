@@ -27,6 +27,7 @@ class Text:
     key: str
     subject: BoundTemplate
     html: BoundTemplate
+    hosts: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def _compile(version: TemplateVersion) -> Text | BadText:
             key=version.template.key,
             subject=rendering.compile_line(version.subject),
             html=rendering.compile_html(version.html),
+            hosts=links.written_hosts(version.html),
         )
     except rendering.TemplateError as problem:
         return BadText(problem)
@@ -87,7 +89,9 @@ def compose(
     subject = rendering.render_line(text.subject, values)
     html = rendering.render(text.html, values)
     plain = plain_text(html, partial(links.destination, campaign=text.key))
-    html, tracked = links.track(html, public_id=message.public_id, campaign=text.key)
+    html, tracked = links.track(
+        html, public_id=message.public_id, campaign=text.key, hosts=text.hosts
+    )
     mail = TwoPartMail(
         public_id=message.public_id,
         subject=subject,

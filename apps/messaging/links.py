@@ -18,6 +18,9 @@ UNSUBSCRIBE = "unsubscribe"
 WEB = ("http://", "https://")
 HARMLESS = ("mailto:", "tel:", "sms:", "#")
 _HREF = re.compile(r'(<(?:a|area)\s(?:[^>"]|"[^"]*")*?(?<=\s)href=")([^"]*)(")', re.IGNORECASE)
+# A name or an address; no user before an “@”, no backslash, which browsers read as a slash.
+_PLAIN_HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d+)?")
+_ENDED_HOST = re.compile(r"https?://[^/?#]+[/?#]", re.IGNORECASE)
 _END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
@@ -64,12 +67,31 @@ def is_own(address: str) -> bool:
     return address.startswith(f"{settings.BASE_URL}/e/")
 
 
-def track(html: str, *, public_id: UUID, campaign: str) -> tuple[str, list[str]]:
-    """Lead each link to a website past us, and add the pixel; answer also the addresses behind."""
+def written_hosts(source: str) -> frozenset[str]:
+    """The hosts that stand in a template's own links, letter for letter."""
+    hosts = (_written_host(unescape(match[2])) for match in _HREF.finditer(source))
+    return frozenset(host for host in hosts if host)
+
+
+def _written_host(address: str) -> str:
+    """Nothing where the host may go on with what a variable holds."""
+    start, liquid, _ = address.partition("{")
+    return _host(start) if not liquid or _ENDED_HOST.match(start) else ""
+
+
+def track(
+    html: str, *, public_id: UUID, campaign: str, hosts: frozenset[str]
+) -> tuple[str, list[str]]:
+    """Lead each link to a host we know past us, and add the pixel; answer also the addresses.
+
+    Others lead where they lead: an event may bring any address, and nobody shall get a link on our
+    domain for theirs.
+    """
     tracked: dict[str, str] = {}
+    known = hosts | _shop_hosts(settings.BASE_URL, tuple(settings.SHOP_HOSTS))
 
     def through_us(target: str) -> str:
-        if not target.startswith(WEB) or is_own(target):
+        if is_own(target) or _host(target) not in known:
             return target
         if target not in tracked:
             tracked[target] = click_url(public_id=public_id, target=target)
@@ -80,6 +102,24 @@ def track(html: str, *, public_id: UUID, campaign: str) -> tuple[str, list[str]]
     end = _END_OF_BODY.search(html)
     at = end.start() if end else len(html)
     return f"{html[:at]}{pixel}{html[at:]}", list(tracked)
+
+
+@lru_cache(maxsize=4096)
+def _host(address: str) -> str:
+    """The host of a web address; nothing where programs might disagree about which one it is."""
+    if not address.lower().startswith(WEB):
+        return ""
+    try:
+        netloc = urlsplit(address).netloc
+    except ValueError:
+        return ""
+    plain = _PLAIN_HOST.fullmatch(netloc)
+    return plain[1].lower() if plain else ""
+
+
+@lru_cache(maxsize=8)
+def _shop_hosts(base_url: str, hosts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset({_host(base_url), *hosts} - {""})
 
 
 def _rewrite(html: str, change: Callable[[str], str]) -> str:

@@ -10,6 +10,7 @@ from config.options import (
     OptionError,
     read_count,
     read_email_url,
+    read_hosts,
     read_log_level,
     read_options,
     require_free_port,
@@ -88,6 +89,8 @@ def test_the_settings_name_their_malformed_variables():
         read_email_url("mailto:somebody")
     with pytest.raises(OptionError, match=r"^GATE_BATCH must be a whole number from 1 up"):
         read_count("GATE_BATCH", "0")
+    with pytest.raises(OptionError, match=r"^SHOP_HOSTS must be hosts .*, not 'https://a.b'"):
+        read_hosts("SHOP_HOSTS", "shop.example, https://a.b")
     with pytest.raises(OptionError, match=r"^LOG_LEVEL must be one of DEBUG, INFO"):
         read_log_level("loud")
 
@@ -98,6 +101,11 @@ def test_well_formed_settings_are_taken():
     assert read_email_url(url) == url
     assert read_email_url("") == ""
     assert read_count("GATE_BATCH", "20") == 20
+    assert read_hosts("SHOP_HOSTS", " Shop.example,www.shop.example,") == [
+        "shop.example",
+        "www.shop.example",
+    ]
+    assert read_hosts("SHOP_HOSTS", "") == []
     assert read_log_level("debug") == "DEBUG"
 
 

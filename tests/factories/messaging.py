@@ -64,5 +64,7 @@ class MessageContentFactory(DjangoModelFactory):
     @factory.lazy_attribute
     def html(self) -> str:
         html = '<html><body><p><a href="https://shop.example/sale">Look</a></p></body></html>'
-        tracked, _ = links.track(html, public_id=self.message.public_id, campaign="test")
+        hosts = links.written_hosts(html)
+        public_id = self.message.public_id
+        tracked, _ = links.track(html, public_id=public_id, campaign="test", hosts=hosts)
         return tracked

@@ -180,7 +180,7 @@ def test_destination(address, leads_to):
 def test_track_leaves_what_is_no_link_and_adds_the_pixel_at_the_end():
     html = '<a name="x">x</a><a href="">y</a><img src="https://a.example/i.png">'
 
-    tracked, targets = links.track(html, public_id=ID, campaign="k")
+    tracked, targets = links.track(html, public_id=ID, campaign="k", hosts=frozenset())
 
     assert tracked.startswith(
         '<a name="x">x</a><a href="#">y</a><img src="https://a.example/i.png">'
@@ -191,12 +191,75 @@ def test_track_leaves_what_is_no_link_and_adds_the_pixel_at_the_end():
 def test_track_uses_one_address_for_the_same_link_twice():
     html = '<a href="https://a.example/">1</a><a class="b" href="https://a.example/">2</a>'
 
-    tracked, targets = links.track(html, public_id=ID, campaign="k")
+    hosts = frozenset({"a.example"})
+    tracked, targets = links.track(html, public_id=ID, campaign="k", hosts=hosts)
 
     assert len(targets) == 1
     first, second = (part.partition('"')[0] for part in tracked.split('href="')[1:])
     assert first == second
     assert tokens.read("click", first.rpartition("/")[2]) == [ID.hex, targets[0]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/phish",
+        "https://shop.example.evil.example/",
+        "https://shop.example@evil.example/",
+        "https://evil.example\\@shop.example/",
+        "https://evil.example/@shop.example/",
+        "https://shop.example:80@evil.example/",
+        "https:///evil.example",
+        "https://evil.example#https://shop.example/",
+        "http://[evil",
+        "//evil.example/",
+    ],
+)
+@pytest.mark.django_db
+def test_a_value_never_gets_a_link_on_our_domain_to_a_host_that_we_do_not_know(settings, address):
+    settings.SHOP_HOSTS = ["shop.example"]
+    version = TemplateVersionFactory(html='<a href="{{ event.url }}">{{ event.url }}</a>')
+    context_ = {"event": {"url": address}}
+
+    composed = compose(MessageFactory(template_version=version, context=context_))
+
+    assert "/e/c/" not in composed.html
+    assert composed.links == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://shop.example/x?a=1", "HTTPS://SHOP.example:8443", "{base}/demo/", "http://b.example"],
+)
+@pytest.mark.django_db
+def test_a_value_that_leads_to_a_shop_is_tracked(settings, address):
+    settings.SHOP_HOSTS = ["shop.example", "b.example"]
+    version = TemplateVersionFactory(html='<a href="{{ event.url }}">x</a>')
+    context_ = {"event": {"url": address.format(base=settings.BASE_URL)}}
+
+    composed = compose(MessageFactory(template_version=version, context=context_))
+
+    assert composed.html.count(f"{settings.BASE_URL}/e/c/") == len(composed.links) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts"),
+    [
+        ("https://a.example", {"a.example"}),
+        ("https://A.example:8443/x?{{ y }}", {"a.example"}),
+        ("https://a.example/{{ x }}", {"a.example"}),
+        ("https://a.example?{% if x %}y{% endif %}", {"a.example"}),
+        ("https://a.example{{ x }}", set()),
+        ("https://a.example:{{ x }}/", set()),
+        ("https://{{ x }}.a.example/", set()),
+        ("https://a.example@{{ x }}/", set()),
+        ("{{ x }}https://a.example/", set()),
+        ("{{ x | default: 'https://a.example/' }}", set()),
+        ("mailto:x@a.example", set()),
+    ],
+)
+def test_a_template_names_the_hosts_that_it_writes_out(address, hosts):
+    assert links.written_hosts(f'<p><a class="b" href="{address}">x</a></p>') == hosts
 
 
 @pytest.mark.parametrize(
