@@ -3,6 +3,7 @@
 import importlib
 import os
 import platform
+import signal
 import sys
 import time
 
@@ -21,6 +22,8 @@ def main() -> None:
     if unknown := [name for name in names if name not in USUAL + LONG]:
         sys.exit(f"There is no benchmark {unknown[0]!r}; choose from {', '.join(USUAL + LONG)}.")
     began = time.monotonic()
+    # As Ctrl-C does: what was started is stopped, and the database removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with database.prepared():
         django.setup()
         ground = importlib.import_module("benchmarks.ground")
@@ -30,7 +33,9 @@ def main() -> None:
             for name in names:
                 ground.settle()
                 _say(f"{name} …")
-                rows += importlib.import_module(f"benchmarks.{name}").run(laid)
+                found = importlib.import_module(f"benchmarks.{name}").run(laid)
+                _say("".join(f"  {row.path}: {row.ours} ({row.ratio})\n" for row in found))
+                rows += found
         finally:
             # Also of a run that was broken off.
             print(results.table(rows))

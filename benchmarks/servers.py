@@ -1,6 +1,7 @@
 """Processes that a benchmark starts, watches and stops."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from config.lifeline import held_by_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +43,8 @@ def running(arguments: list[str], **environment: str) -> Iterator[psutil.Process
         env={**os.environ, **environment},
         cwd=ROOT,
         start_new_session=True,
+        # Ends with us, whatever happens to us.
+        preexec_fn=held_by_parent(signal.SIGTERM),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
