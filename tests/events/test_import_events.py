@@ -192,7 +192,7 @@ LATER = (timezone.now() + timedelta(days=400)).isoformat()
         ("2019-13-01,u1,view,cup,1", "bad_time"),
         ("99999999999999,u1,view,cup,1", "bad_time"),
         ("0001-01-01T00:00:00+14:00,u1,view,cup,1", "bad_time"),
-        (f"{LATER},u1,view,cup,1", "future_time"),
+        pytest.param(f"{LATER},u1,view,cup,1", "future_time", id="in-400-days"),
         ("4000000000,u1,view,cup,1", "future_time"),
         ("2019-10-01,u1,view,cup,NaN", "bad_number"),
         ("2019-10-01,u1,view,cup,1e999", "bad_number"),
@@ -317,7 +317,9 @@ def test_shards_that_others_never_let_go_of_are_told(write, monkeypatch):
             f'{HEADER}\n"'.encode() + b"x" * 200_000,
             "events.csv can't be read at row 2: field larger",
         ),
-        (gzip.compress(HEADER.encode() * 999)[:-20], "events.csv can't be read: "),
+        pytest.param(
+            gzip.compress(HEADER.encode() * 999)[:-20], "events.csv can't be read: ", id="cut-gzip"
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_sentence(write, content, sentence):
