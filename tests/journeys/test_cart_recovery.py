@@ -152,20 +152,42 @@ def test_an_old_cart_of_an_unknown_visitor_starts_nothing(shop):
     assert subjects() == []
 
 
-def test_who_unsubscribes_gets_no_more(shop):
-    shop.track(NOON, "Product Added")
-    pass_time(0, 1)
+def unsubscribe(at):
+    """Ada follows the link in a mail."""
     consent.unsubscribe(
         contact=Contact.objects.get(),
         method=ConsentRecord.Method.ONE_CLICK,
         source="mail",
-        now=after(2),
+        now=at,
     )
+
+
+def test_who_unsubscribes_gets_no_more(shop):
+    shop.track(NOON, "Product Added")
+    pass_time(0, 1)
+    unsubscribe(after(2))
 
     pass_time(25)
 
     assert len(mail.outbox) == 1
     assert Enrollment.objects.get().exit_reason == "consent_withdrawn"
+
+
+def test_who_unsubscribes_stays_so_until_they_agree_anew(shop):
+    shop.track(NOON, "Product Added")
+    pass_time(0, 1)
+    unsubscribe(after(2))
+
+    shop.identify(after(3))
+    shop.track(after(3), "Product Added", cart="c2")
+    pass_time(3, 4.1, 30)
+    assert len(mail.outbox) == 1
+
+    agreed = {"categoryPreferences": {"email_marketing": True}, "method": "form"}
+    shop.tell(after(31), type="identify", userId="ada", context={"consent": agreed})
+    shop.track(after(31), "Product Added", cart="c3")
+    pass_time(31, 32.1)
+    assert len(mail.outbox) == 2
 
 
 def test_two_carts_of_one_person_each_get_their_mail(shop):

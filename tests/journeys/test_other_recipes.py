@@ -17,6 +17,10 @@ def pass_time(*hours):
         live_until_quiet(NOON + timedelta(hours=hour))
 
 
+def pass_minutes(*minutes):
+    pass_time(*(minute / 60 for minute in minutes))
+
+
 def subjects():
     return [letter.subject for letter in mail.outbox]
 
@@ -26,6 +30,30 @@ def open_shop(recipe):
     shop.identify(NOON)
     live_until_quiet(NOON)
     return shop
+
+
+def test_in_demo_timing_the_mails_come_after_one_minute_and_three_more():
+    shop = open_shop("cart-recovery-demo")
+    shop.track(NOON, "Product Added")
+    pass_minutes(0, 0.9)
+    assert subjects() == []
+
+    pass_minutes(1, 3.9)
+    assert subjects() == ["Ada, your cart is still here"]
+
+    pass_minutes(4, 5, 60)
+    assert subjects()[1:] == ["Still thinking it over? Your cart is waiting"]
+
+
+def test_in_demo_timing_an_order_between_the_mails_ends_it():
+    shop = open_shop("cart-recovery-demo")
+    shop.track(NOON, "Product Added")
+    pass_minutes(0, 1)
+    shop.order(NOON + timedelta(minutes=2))
+
+    pass_minutes(2, 4, 5)
+
+    assert len(mail.outbox) == 1
 
 
 def test_half_an_hour_after_browsing_comes_a_mail_and_then_a_week_of_rest():
