@@ -21,7 +21,7 @@ from django.db import OperationalError
 from apps.core.clock import BadInstant, parse_instant
 from apps.core.sheets import SURPLUS, Row, is_text
 from apps.events import log, messages, pipeline, services
-from apps.events.models import InboxEvent, RejectedEvent, Source
+from apps.events.models import Event, InboxEvent, RejectedEvent, Source
 from apps.events.processing import MAX_AHEAD
 
 CHUNK = 5000
@@ -202,7 +202,9 @@ class Import:
         )
         mine = InboxEvent.objects.filter(pk__gt=last, source=self.source, received_at=now)
         drain_until(lambda: not mine.exists(), clock=self.clock)
-        stored = self._known(fresh)
+        written = Event.objects.filter(source=self.source, message_id__in=fresh)
+        kept = written.exclude(type=Event.Type.DROPPED)
+        stored = set(kept.values_list("message_id", flat=True))
         self.report.stored += len(stored)
         self._explain({key: value for key, value in fresh.items() if key not in stored}, now)
 
