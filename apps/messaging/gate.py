@@ -25,7 +25,6 @@ LATEST = timedelta(hours=48)
 # The clocks of two machines differ; a withdrawal from one that runs ahead counts already.
 CLOCK_SKEW = timedelta(minutes=1)
 PENDING_EVENTS = "pending_events"
-CART = "cart"
 YES = Verdict(is_allowed=True)
 
 
@@ -80,13 +79,11 @@ def _decide(
     message: Message, answers: list[tuple[str, Mapping[int, Verdict]]], batch: Batch
 ) -> Decision:
     asked = [(name, by_message.get(message.pk, YES)) for name, by_message in answers]
-    refusals = [(name, verdict) for name, verdict in asked if not verdict.is_allowed]
-    # An order that ends a conversation empties its cart as well; the order is the better answer.
-    refusals.sort(key=lambda refusal: refusal[0] == CART)
+    refusals = [verdict for _, verdict in asked if not verdict.is_allowed]
     return Decision(
         message=message,
         answers=[_as_stored(name, verdict) for name, verdict in asked],
-        refusal=refusals[0][1] if refusals else None,
+        refusal=refusals[0] if refusals else None,
         consent_record_id=batch.consent_records.get(message.pk),
     )
 
@@ -213,6 +210,6 @@ WHO: list[Check] = [
 ]
 WHAT: list[Check] = [
     ("template", _ask_text),
-    (CART, _ask_cart),
+    ("cart", _ask_cart),
     ("lateness", _ask_lateness),
 ]
