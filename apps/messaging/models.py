@@ -59,9 +59,6 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, now: datetime) -> Self:
         return self.filter(QUEUED, due_at__lte=now)
 
-    def lease_expired(self, now: datetime) -> Self:
-        return self.filter(HANDED, lease_until__lte=now)
-
 
 class Message(models.Model):
     """The ledger row of one e-mail to one contact.

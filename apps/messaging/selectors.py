@@ -55,10 +55,6 @@ def report_day(now: datetime) -> list[Finding]:
     return findings
 
 
-def has_messages() -> bool:
-    return Message.objects.exists()
-
-
 def _finding(label: str, count: int, note: str, tone: str, status: str) -> Finding:
     url = model_url(Message, status__exact=status)
     return Finding(label, up_to(count, MAX_COUNTED), note, tone, url)
