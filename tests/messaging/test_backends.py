@@ -1,6 +1,7 @@
 """What each backend knows after a hand-over: taken, surely not taken, or unknown."""
 
 import email
+import socket
 import ssl
 from email import policy
 from uuid import UUID
@@ -184,6 +185,16 @@ def test_no_server_is_a_failed_connection():
         send_to(free_port(), a_mail())
 
 
+def test_closing_a_connection_that_answers_nonsense_is_no_error():
+    with scripted_server([b"221 " + b"x" * 10_000 + b"\r\n"]) as port:
+        backend = SmtpBackend(host="127.0.0.1", port=port, timeout=2)
+        backend.open()
+        backend.connection.ehlo()
+        backend.close()
+
+    assert backend.connection is None
+
+
 def test_closing_what_the_server_closed_is_no_error():
     with scripted_server([]) as port:
         backend = SmtpBackend(host="127.0.0.1", port=port, timeout=2)
@@ -235,7 +246,7 @@ def test_a_connection_that_was_idle_or_meant_for_another_server_is_replaced(
 
 def test_a_server_that_hung_up_between_two_mails_is_asked_again(smtp):
     transport.hand_over(a_mail(), now=NOON)
-    transport._connection.connection.sock.close()
+    transport._connection.connection.sock.shutdown(socket.SHUT_RDWR)
 
     assert transport.hand_over(a_mail(), now=NOON) == Answer(Outcome.ACCEPTED)
     assert len(smtp.mails) == 2

@@ -256,6 +256,7 @@ def test_a_value_that_leads_to_a_shop_is_tracked(settings, address):
         ("{{ x }}https://a.example/", set()),
         ("{{ x | default: 'https://a.example/' }}", set()),
         ("mailto:x@a.example", set()),
+        ("http://[broken/", set()),
     ],
 )
 def test_a_template_names_the_hosts_that_it_writes_out(address, hosts):

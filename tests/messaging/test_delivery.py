@@ -10,11 +10,11 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection
+from django.db import OperationalError, connection
 
 from apps.contacts.models import Contact
 from apps.events import services as events
-from apps.messaging import delivery, ledger
+from apps.messaging import delivery, ledger, links
 from apps.messaging.backends import ConnectionFailed, Refused, UnknownOutcome
 from apps.messaging.models import Message, MessageContent
 from apps.messaging.transport import Answer, Outcome, transport
@@ -199,6 +199,23 @@ def test_deliver_survives_a_message_that_breaks_the_gate(monkeypatch):
 
     assert [status for (status,) in states()] == ["sent", "claimed", "sent"]
     assert [sent.to[0] for sent in mail.outbox] == [first.contact.email, last.contact.email]
+
+
+def test_a_database_that_fails_at_the_gate_ends_the_run_and_costs_no_message():
+    queued(2)
+
+    def fail(execute, sql, *rest):
+        if "FOR UPDATE OF" in sql:
+            raise OperationalError("The connection is lost.")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        deliver()
+
+    assert mail.outbox == []
+    delivery.reap(now=NOON + MINUTE)
+    assert deliver(NOON + MINUTE) == 2
+    assert states("reason") == [("sent", ""), ("sent", "")]
 
 
 def test_a_message_whose_claim_is_lost_three_times_fails():
@@ -453,6 +470,30 @@ def test_a_throttling_provider_is_given_the_time_it_asks_for(monkeypatch):
     assert deliver(NOON + 29 * SECOND) == 0
     monkeypatch.undo()
     assert deliver(NOON + 30 * SECOND) == 2
+
+
+def test_what_arrives_by_smtp_is_a_whole_mail_with_a_way_out(settings):
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = SMTP, "127.0.0.1"
+    settings.DEFAULT_FROM_EMAIL = "Shop <hello@shop.example>"
+    [message] = queued(contact__first_name="Jörg")
+
+    with smtp_server() as sink:
+        settings.EMAIL_PORT = sink.port
+        deliver()
+        transport.close()
+
+    [taken] = sink.mails
+    assert (taken["From"], taken["To"]) == (settings.DEFAULT_FROM_EMAIL, message.contact.email)
+    assert (taken["Subject"], taken["Date"].datetime) == ("Hello Jörg", NOON)
+    assert taken["Message-ID"] == f"<{message.public_id}@shop.example>"
+    way_out = links.unsubscribe_url(contact_uuid=message.contact.uuid, public_id=message.public_id)
+    assert taken["List-Unsubscribe"] == f"<{way_out}>"
+    assert taken["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    kept = MessageContent.objects.get(message=message)
+    parts = {part.get_content_type(): part.get_content() for part in taken.iter_parts()}
+    assert list(parts) == ["text/plain", "text/html"]
+    assert parts["text/plain"].split() == kept.text.split()
+    assert parts["text/html"].split() == kept.html.split()
 
 
 def test_smtp_down_loses_nothing(settings):

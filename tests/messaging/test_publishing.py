@@ -1,5 +1,6 @@
 """From what somebody wrote to what can be sent."""
 
+import css_inline
 import pytest
 
 from apps.messaging import publishing, rendering, services
@@ -110,3 +111,13 @@ def test_publish_refuses_what_could_not_be_sent(subject, html, reason):
 
     assert caught.value.reason == reason
     assert not TemplateVersion.objects.exists()
+
+
+def test_styles_that_can_not_be_read_are_named(monkeypatch):
+    # The inliner of the product follows no link, and so has nothing to fail of.
+    monkeypatch.setattr(publishing, "_INLINER", css_inline.CSSInliner())
+
+    with pytest.raises(TemplateError) as caught:
+        publishing.inline_styles('<link rel="stylesheet" href="file:///no/such.css"><p>x</p>')
+
+    assert caught.value.reason == "template_styles"

@@ -320,6 +320,16 @@ def test_an_answer_that_follows_the_webhook_adds_only_the_provider_s_id():
     assert (message.provider_id, message.reason_values) == ("p-1", {"answer": "451 later"})
 
 
+@pytest.mark.parametrize("metadata", [None, [], "text", {"message_id": 7}])
+def test_a_provider_may_send_anything_in_the_place_of_our_key(metadata):
+    message = sent_message()
+    event = AnymailTrackingEvent(event_type=EventType.COMPLAINED, metadata=metadata)
+
+    tracking.send(sender=None, event=event, esp_name="any")
+
+    assert fate(message) == ("sent", "")
+
+
 def test_an_unsubscription_silences_the_address_that_the_mail_went_to():
     message = sent_message(email="old@example.com")
 

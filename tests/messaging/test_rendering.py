@@ -55,6 +55,7 @@ def test_line_stays_one_line_and_unescaped():
         ("{% for i in (1..3) reversed %}{{ i }}{% endfor %}", "321"),
         ("{% for i in (1..count) %}{{ i }}{% endfor %}", "12"),
         ("{% for i in (1..word) %}{{ i }}{% else %}none{% endfor %}", "none"),
+        ("{% capture x %}{{ word }}!{% endcapture %}{{ x }}", "x!"),
         ("{{ words | join: ', ' }}", "a, b"),
         ("{{ 'a-b' | replace: '-', '+' }}", "a+b"),
         ("{{ 20 | times: 2 | plus: 1.5 }}", "41.5"),
@@ -119,6 +120,7 @@ def test_a_value_of_the_wrong_kind_is_named(source):
         "{% for i in (1..99999999) reversed %}{% endfor %}",
         "{% if (1..9999999999) contains 'a' %}{% endif %}",
         "{% for i in (1..200) %}{% for j in (1..200) %}{% endfor %}{% endfor %}",
+        "{% for i in ((1..2)..(1..99999999)) %}{% endfor %}",
         "{% for i in (1..9000) %}{% endfor %}{% for i in (1..9000) %}{% endfor %}",
         "{% assign x = 'a' %}{% for i in (1..99) %}{% assign x = x | append: x %}{% endfor %}",
         "{% assign x = 'aaaa' %}{% for i in (1..99) %}{% assign x = x | replace: 'a', x %}"
@@ -190,8 +192,9 @@ def test_check_names_unknown_filters_and_variables():
 
     with pytest.raises(TemplateError, match="no filter “shout”"):
         rendering.check(rendering.compile_html("{{ contact.name | shout }}"), known=known)
-    with pytest.raises(TemplateError, match="person"):
-        rendering.check(rendering.compile_html("{{ person.name }}"), known=known)
+    for source in ("{{ person.name }}", "{% for i in (1..person.age) %}{% endfor %}"):
+        with pytest.raises(TemplateError, match="person"):
+            rendering.check(rendering.compile_html(source), known=known)
     rendering.check(
         rendering.compile_html("{% for x in contact.list %}{{ x | upcase }}{% endfor %}"),
         known=known,
