@@ -5,9 +5,10 @@ import time
 from celery import current_app
 
 from apps.core import nudge
+from tests.brokers import use_broker
 
 
-def wait_until(is_true, seconds=5.0):
+def wait_until(is_true, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline
@@ -36,13 +37,9 @@ def test_a_burst_of_nudges_becomes_few_tasks():
 
 
 def test_a_dead_broker_costs_the_caller_nothing():
-    before = current_app.conf.broker_url
-    current_app.conf.broker_url = "redis://127.0.0.1:1/0"
-    try:
+    with use_broker("redis://127.0.0.1:1/0"):
         began = time.monotonic()
         nudge.nudge()
         took = time.monotonic() - began
-    finally:
-        current_app.conf.broker_url = before
 
     assert took < 1

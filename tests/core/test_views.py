@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.core import registry
 from apps.core.registry import Lag, Probe
+from tests.brokers import use_broker
 from tests.factories.events import SourceFactory
 
 pytestmark = pytest.mark.django_db
@@ -58,15 +59,9 @@ def test_a_dead_database_is_told(client):
     assert response.json() == {"status": "down", "database": "OperationalError"}
 
 
-def test_a_dead_broker_is_told_and_does_not_take_us_out(client, settings):
-    from celery import current_app
-
-    before = current_app.conf.broker_url
-    current_app.conf.broker_url = "redis://127.0.0.1:1/0"
-    try:
+def test_a_dead_broker_is_told_and_does_not_take_us_out(client):
+    with use_broker("redis://127.0.0.1:1/0"):
         response = client.get("/readyz")
-    finally:
-        current_app.conf.broker_url = before
 
     assert response.status_code == 200
     assert response.json()["broker"] == "OperationalError"

@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.core import services as core
 from apps.events.models import Event, InboxEvent
 from config.postgres import free_port
+from tests.brokers import use_broker
 from tests.factories.events import SourceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +49,7 @@ class Redis:
         self.process.wait()
 
 
-def wait_until(is_true: Any, seconds: float = 10) -> None:
+def wait_until(is_true: Any, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline
@@ -61,10 +62,8 @@ def broker() -> Iterator[Redis]:
     if binary is None:
         pytest.skip("redis-server is not installed (apt-get install redis-server).")
     server = Redis(binary)
-    before = current_app.conf.broker_url
-    current_app.conf.broker_url = server.url
-    yield server
-    current_app.conf.broker_url = before
+    with use_broker(server.url):
+        yield server
     server.kill()
 
 
