@@ -27,12 +27,17 @@ def chromium() -> Iterator[Any]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("Chromium is not installed (apt-get install chromium).")
+    from django.db import connections
     from playwright.sync_api import sync_playwright
 
+    # Inside Playwright's loop Django keeps connections of their own; those of the one side would
+    # outlive the database on the other.
+    connections.close_all()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+        connections.close_all()
 
 
 @pytest.fixture(autouse=True)
