@@ -1,8 +1,10 @@
 """With a real Redis as the broker, and without it from one moment to the next."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 import redis
 from celery import current_app
+from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from apps.core import services as core
@@ -57,6 +61,24 @@ def wait_until(is_true: Any, seconds: float = 20) -> None:
 
 
 @pytest.fixture
+def beat(broker: Redis) -> Iterator[subprocess.Popen[bytes]]:
+    """Celery beat on the test's database and broker; no worker runs."""
+    database = connection.settings_dict
+    address = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+        "DATABASE_URL": f"postgresql://{address}/{database['NAME']}",
+        "REDIS_URL": broker.url,
+    }
+    arguments = ["-m", "celery", "--quiet", "--app", "config", "beat", "--pidfile", ""]
+    process = subprocess.Popen([sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment)
+    yield process
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
 def broker() -> Iterator[Redis]:
     binary = shutil.which("redis-server")
     if binary is None:
@@ -97,3 +119,25 @@ def test_without_redis_events_are_accepted_and_the_next_turn_processes_them(clie
     assert took < 1
     assert Event.objects.count() == 21
     assert client.get("/readyz").json()["broker"] != "ok"
+
+
+def test_without_redis_beat_processes_what_came_in(client, broker, beat):
+    source = SourceFactory()
+    wait_until(broker.nudges)  # Beat runs, and nobody takes what it asks for.
+    track(client, source)
+    broker.kill()
+    track(client, source)
+
+    wait_until(lambda: Event.objects.count() == 2)
+
+    assert not InboxEvent.objects.exists()
+    assert beat.poll() is None
+
+
+def test_beat_that_starts_without_redis_processes_too(client, broker, request):
+    broker.kill()
+    track(client, SourceFactory())
+
+    request.getfixturevalue("beat")
+
+    wait_until(Event.objects.exists)
