@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.events.registry import ProcessedEvent
 from apps.segments.conditions import Condition
-from apps.workflows import definition as language
+from apps.workflows import reading
 from apps.workflows.compiler import Instruction, Program
 from apps.workflows.definition import Definition, EventFilter, If, WaitUntil
 from apps.workflows.models import WorkflowVersion
@@ -30,7 +30,7 @@ class Plan:
 
     @classmethod
     def of(cls, version: WorkflowVersion) -> "Plan":
-        tree = language.parse(version.definition)
+        tree = reading.parse(version.definition)
         forks = [step for step in tree.walk() if isinstance(step, If | WaitUntil)]
         waits = [step for step in forks if isinstance(step, WaitUntil)]
         return cls(

@@ -15,8 +15,6 @@ from apps.messaging.models import Message
 from apps.segments.conditions import describe
 from apps.workflows import plan as plans
 from apps.workflows.definition import (
-    KEYS,
-    VERBS,
     Definition,
     EventFilter,
     Exit,
@@ -26,7 +24,6 @@ from apps.workflows.definition import (
     Wait,
     WaitUntil,
     in_words,
-    parse,
 )
 from apps.workflows.models import (
     Enrollment,
@@ -36,6 +33,7 @@ from apps.workflows.models import (
     Workflow,
     WorkflowVersion,
 )
+from apps.workflows.reading import KEYS, VERBS, parse
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from apps.messaging import services as messaging
 from apps.messaging.models import Template
 from apps.segments import services as segments
 from apps.segments.conditions import ConditionError
-from apps.workflows import compiler, definition, store
+from apps.workflows import compiler, reading, store
 from apps.workflows.definition import Definition, DefinitionError, If, Send, WaitUntil
 from apps.workflows.models import Enrollment, Workflow, WorkflowVersion
 
@@ -53,8 +53,8 @@ def save_definition(
     Raises DefinitionError with the place and the fix. What is live stays live until the new
     version is published.
     """
-    data = definition.load(source) if isinstance(source, str) else source
-    tree = definition.parse(data)
+    data = reading.load(source) if isinstance(source, str) else source
+    tree = reading.parse(data)
     if workflow and workflow.key != tree.key:
         raise WrongKey(f"The definition is for “{tree.key}”, not for “{workflow.key}”.")
     defaults = {"name": tree.name, "description": tree.description}
@@ -78,7 +78,7 @@ def publish(*, version: WorkflowVersion, now: datetime) -> Workflow:
     Raises MissingTemplate where a step would send a mail that is not published, and
     DefinitionError where a condition names a segment that can't be used.
     """
-    tree = definition.parse(version.definition)
+    tree = reading.parse(version.definition)
     _check_templates({step.template for step in tree.walk() if isinstance(step, Send)})
     _check_segments(tree)
     workflow = Workflow.objects.select_for_update().get(pk=version.workflow_id)
@@ -161,10 +161,10 @@ def exit_contacts(
 # --- recipes ------------------------------------------------------------------------------------
 
 
-def recipes() -> list[definition.Definition]:
+def recipes() -> list[Definition]:
     """What comes with the product, ready to install."""
     files = sorted(RECIPES.glob("*.yaml"), key=lambda file: file.stem)
-    return [definition.parse(definition.load(file.read_text())) for file in files]
+    return [reading.parse(reading.load(file.read_text())) for file in files]
 
 
 @transaction.atomic
@@ -173,8 +173,8 @@ def install_recipe(*, key: str, now: datetime) -> Workflow:
     file = RECIPES / f"{key}.yaml"
     if key not in {path.stem for path in RECIPES.glob("*.yaml")}:
         raise UnknownRecipe(f"There is no recipe “{key}”.")
-    data = definition.load(file.read_text())
-    for step in definition.parse(data).walk():
+    data = reading.load(file.read_text())
+    for step in reading.parse(data).walk():
         if isinstance(step, Send):
             _install_template(step.template, now)
     found = Workflow.objects.filter(key=key, versions__isnull=False).first()

@@ -5,7 +5,8 @@ from typing import Any
 import factory
 
 from apps.messaging.models import TemplateVersion
-from apps.workflows import compiler, definition
+from apps.workflows import compiler, reading
+from apps.workflows.definition import Send
 from apps.workflows.models import Enrollment, StepLog, Workflow, WorkflowVersion
 from tests.factories.contacts import ContactFactory
 from tests.factories.messaging import TemplateVersionFactory
@@ -44,7 +45,7 @@ class WorkflowVersionFactory(factory.django.DjangoModelFactory):
         lambda version: make_definition(key=version.workflow.key, name=version.workflow.name)
     )
     program = factory.LazyAttribute(
-        lambda version: compiler.compile_program(definition.parse(version.definition))
+        lambda version: compiler.compile_program(reading.parse(version.definition))
     )
     created_at = NOON
     published_at = NOON
@@ -60,8 +61,8 @@ class WorkflowVersionFactory(factory.django.DjangoModelFactory):
 
 def publish_mails(data: dict[str, Any]) -> None:
     """A published text for each mail that a definition sends."""
-    for step in definition.parse(data).walk():
-        is_missing = isinstance(step, definition.Send) and not (
+    for step in reading.parse(data).walk():
+        is_missing = isinstance(step, Send) and not (
             TemplateVersion.objects.filter(template__key=step.template).exists()
         )
         if is_missing:

@@ -1,12 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.workflows import compiler, definition
+from apps.workflows import compiler, reading
 from tests.factories.workflows import make_definition
 
 
 def compiled(steps):
-    return compiler.compile_program(definition.parse(make_definition(steps=steps)))
+    return compiler.compile_program(reading.parse(make_definition(steps=steps)))
 
 
 def test_a_fork_lays_both_ways_one_after_the_other():

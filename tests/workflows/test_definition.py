@@ -1,6 +1,7 @@
 import pytest
 
-from apps.workflows import definition
+from apps.core.clock import parse_duration
+from apps.workflows import definition, reading
 from apps.workflows.definition import DefinitionError
 from tests.factories.workflows import make_definition
 
@@ -76,7 +77,7 @@ def nested(depth):
 )
 def test_parse_names_the_place_and_the_fix(changes, message):
     with pytest.raises(DefinitionError) as problem:
-        definition.parse(make_definition(**changes))
+        reading.parse(make_definition(**changes))
 
     assert message in str(problem.value)
 
@@ -87,7 +88,7 @@ def test_parse_requires_the_head(name):
     del data[name]
 
     with pytest.raises(DefinitionError, match=f"^{name}: "):
-        definition.parse(data)
+        reading.parse(data)
 
 
 @pytest.mark.parametrize(
@@ -107,13 +108,13 @@ def test_parse_requires_the_head(name):
 )
 def test_load_refuses_with_a_sentence(source, message):
     with pytest.raises(DefinitionError) as problem:
-        definition.load(source)
+        reading.load(source)
 
     assert message in str(problem.value)
 
 
 def test_load_reads_dates_as_they_are_stored():
-    data = definition.load("exit_when: {did: A, between: [2026-01-01, 2026-01-31]}")
+    data = reading.load("exit_when: {did: A, between: [2026-01-01, 2026-01-31]}")
 
     assert data == {"exit_when": {"did": "A", "between": ["2026-01-01", "2026-01-31"]}}
 
@@ -128,7 +129,7 @@ def test_derived_ids_are_stable_and_keep_clear_of_given_ones():
         {"wait_until": {"event": "Email Clicked"}, "at_most": "1 day"},
     ]
 
-    tree = definition.parse(make_definition(steps=steps))
+    tree = reading.parse(make_definition(steps=steps))
 
     assert [step.id for step in tree.walk()] == [
         "send-hello",
@@ -153,4 +154,4 @@ def test_derived_ids_are_stable_and_keep_clear_of_given_ones():
     ],
 )
 def test_in_words_writes_durations_as_people_do(text, words):
-    assert definition.in_words(definition.parse_duration(text)) == words
+    assert definition.in_words(parse_duration(text)) == words

@@ -1,7 +1,7 @@
 import pytest
 
 from apps.core.registry import Lag
-from apps.workflows import definition, selectors
+from apps.workflows import reading, selectors
 from apps.workflows.models import EntryRefusal
 from apps.workflows.selectors import Branch, Node
 from tests.factories.messaging import MessageFactory
@@ -116,7 +116,7 @@ def test_get_tree_tells_a_wait_for_a_condition():
 def test_get_yaml_can_be_read_back():
     version = WorkflowVersionFactory(definition=make_definition(steps=STEPS))
 
-    from_yaml = definition.load(selectors.get_yaml(version))
+    from_yaml = reading.load(selectors.get_yaml(version))
 
     assert from_yaml == version.definition
 

@@ -18,8 +18,9 @@ from apps.core.pages import object_url
 from apps.messaging import wording as messaging
 from apps.messaging.models import Template
 from apps.workflows import panel, selectors, services, wording
-from apps.workflows.definition import DefinitionError, Send, load, parse
+from apps.workflows.definition import DefinitionError, Send
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.reading import load, parse
 
 STARTER = """key: my-workflow
 name: My workflow
