@@ -41,6 +41,8 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
+    # A batch locks each name and contact that it touches, and each partition of the log.
+    "max_locks_per_transaction": "256",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "512MB",
