@@ -14,6 +14,7 @@ MENU = [
         [
             ("Outbox", "outbox", "messaging.message"),
             ("Templates", "edit_note", "messaging.template"),
+            ("Service mails", "mark_email_read", "messaging.servicemail"),
         ],
     ),
     (

@@ -4,3 +4,7 @@ from django.dispatch import Signal
 
 # Sent in the transaction of the withdrawal, with contact_ids, purpose and now.
 consent_withdrawn = Signal()
+
+# Sent in the transaction that asks for a mail to somebody who may be no contact yet, with send_key
+# (the occasion), template_key, email, values and now. The floor that writes mails answers.
+mail_wanted = Signal()

@@ -1,6 +1,7 @@
 from datetime import datetime
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 from apps.contacts.registry import TimelineSource, register_timeline
 from apps.core.registry import (
@@ -24,19 +25,28 @@ class MessagingConfig(AppConfig):
             projection,
             receivers,
             selectors,
+            servicemail,
             wording,
         )
 
         def send(now: datetime) -> int:
             return delivery.reap(now=now) + delivery.deliver(now=now)
 
+        def send_service_mails(now: datetime) -> int:
+            return servicemail.reap(now=now) + servicemail.deliver(now=now)
+
         def measure(now: datetime) -> Lag:
             return selectors.measure_outbox(now)
 
-        assert receivers  # noqa: S101 -- importing it connects them
+        post_migrate.connect(
+            receivers.install_texts, sender=self, dispatch_uid="messaging.service_texts"
+        )
         register_projection(Projection("messaging", 80, projection.apply))
+        # People wait for these, so they don't stand behind a broadcast.
+        register_stage(Stage("service mails", 79, send_service_mails))
         register_stage(Stage("messaging", 80, send))
         register_probe(Probe("outbox", "Mails waiting", measure))
+        register_probe(Probe("service_mails", "Confirmation mails waiting", servicemail.measure))
         register_report(
             Report(
                 "attention", "attention", 10, "messaging.view_message", selectors.report_attention

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from liquid import BoundTemplate
@@ -111,6 +112,15 @@ def headers(message: Message, *, unsubscribe_url: str, now: datetime) -> dict[st
         "Date": _date(now),
         "List-Unsubscribe": f"<{unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def service_headers(public_id: UUID, *, now: datetime) -> dict[str, str]:
+    """Of a mail that nobody subscribed to: no way out is needed, and no machine may answer."""
+    return {
+        "Message-ID": f"<{public_id}@{message_domain()}>",
+        "Date": _date(now),
+        "Auto-Submitted": "auto-generated",
     }
 
 

@@ -8,14 +8,18 @@ from typing import Any
 from django.conf import settings
 
 from apps.commerce import selectors as commerce
+from apps.consent import links as consent
 from apps.contacts.models import Contact
 from apps.messaging import links
 from apps.messaging.models import Message
 from apps.messaging.rendering import plain
 
 KNOWN = frozenset(
-    {"contact", "event", "cart", "order", "links", "sender", "first_name", "last_name", "email"}
-)
+    {
+        "contact", "event", "cart", "order", "links", "sender", "first_name", "last_name", "email",
+        "signup", "request",
+    }
+)  # fmt: skip
 Values = dict[str, Any]
 
 
@@ -44,7 +48,8 @@ def build(message: Message, *, carts: Mapping[str, dict[str, Any]]) -> Values:
         "links": {
             "unsubscribe": links.unsubscribe_url(
                 contact_uuid=contact.uuid, public_id=message.public_id
-            )
+            ),
+            "preferences": consent.preferences_url(contact.uuid),
         },
         "sender": sender(),
     }

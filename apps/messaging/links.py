@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.consent import links as consent
 from apps.core import tokens
 
 OPEN = "open"
@@ -63,8 +64,9 @@ def destination(address: str, campaign: str) -> str:
 
 
 def is_own(address: str) -> bool:
-    """Whether it is an engagement link of this installation, which nothing is added to."""
-    return address.startswith(f"{settings.BASE_URL}/e/")
+    """Whether it is a personal link of this installation, which nothing is added to."""
+    own = (f"{settings.BASE_URL}/e/", f"{settings.BASE_URL}{consent.PREFERENCES_PATH}")
+    return address.startswith(own)
 
 
 def written_hosts(source: str) -> frozenset[str]:

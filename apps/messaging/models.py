@@ -22,6 +22,12 @@ class Template(TimeStamped):
         default="email_marketing",
         help_text="What the recipient must have allowed before this mail may go out.",
     )
+    is_service = models.BooleanField(
+        "service mail",
+        default=False,
+        editable=False,
+        help_text="Asks somebody to confirm what they asked for. No workflow sends it.",
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -196,3 +202,64 @@ class MessageContent(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+SENDING = Q(status="sending")
+
+
+class ServiceMail(models.Model):
+    """One mail that asks whoever reads it to confirm something, such as a sign-up.
+
+    It goes to an address, which may be nobody's we know, so it needs no consent; it says nothing
+    but what it asks. queued -> sending -> sent, or skipped(reason), failed(reason), in_doubt. As
+    soon as it is settled the row forgets the address and the values.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "queued"
+        SENDING = "sending", "sending"
+        SENT = "sent", "sent"
+        SKIPPED = "skipped", "skipped"
+        FAILED = "failed", "failed"
+        IN_DOUBT = "in_doubt", "in doubt"
+
+    # What, to whom
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    send_key = models.CharField(
+        max_length=200, help_text="Names the one occasion of this mail, so that it goes out once."
+    )
+    template = models.ForeignKey(Template, models.PROTECT, related_name="service_mails")
+    email = models.EmailField(
+        max_length=254, blank=True, help_text="Gone as soon as the mail is settled."
+    )
+    values = models.JSONField(default=dict, blank=True)
+
+    # How far
+    status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
+    reason = models.CharField(max_length=40, blank=True)
+    due_at = models.DateTimeField(help_text="When it may be tried next.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    failure_count = models.PositiveIntegerField(default=0)
+    provider_id = models.CharField(max_length=255, blank=True)
+    queued_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["send_key"], name="service_mail_once_per_occasion"),
+            models.CheckConstraint(
+                condition=QUEUED | SENDING | Q(email="", values={}),
+                name="service_mail_settled_forgets_the_address",
+            ),
+        ]
+        indexes = [
+            # Read by servicemail.deliver(), at each tick.
+            models.Index(fields=["due_at", "id"], condition=QUEUED, name="service_mail_due"),
+            # Read by servicemail.reap().
+            models.Index(fields=["lease_until"], condition=SENDING, name="service_mail_leased"),
+            # Read by the admin's list.
+            models.Index(fields=["-queued_at"], name="service_mail_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template}, {self.get_status_display()}"

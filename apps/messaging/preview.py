@@ -8,15 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from apps.commerce.models import Cart, Product
+from apps.consent import links as consent
 from apps.contacts.models import Contact
 from apps.core import tokens
 from apps.events.models import Event
-from apps.messaging import context, links, publishing, rendering
+from apps.messaging import context, links, publishing, rendering, servicemail
 from apps.messaging.models import Message, Template
 from apps.messaging.plaintext import plain_text
 
 # Whatever address this installation had when the mail was sent.
 _OWN = re.compile(r"""https?://[^\s"'<>()]*?/e/(?P<kind>[ocu])/(?P<token>[\w:.~-]+)""")
+_PREFERENCES = re.compile(rf"https?://[^/]+{consent.PREFERENCES_PATH}")
 _HREF = re.compile(r"""(?P<before>\shref\s*=\s*)(?P<quote>["'])(?P<target>.*?)(?P=quote)""", re.S)
 _NOTHING = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 _NOBODY = UUID(int=0)
@@ -56,7 +58,7 @@ def behind(address: str) -> str:
     """Where a tracked link leads; any other address as it is."""
     own = _OWN.fullmatch(address)
     if own is None:
-        return address
+        return "Preferences" if _PREFERENCES.match(address) else address
     if own["kind"] == "u":
         return "Unsubscribe"
     try:
@@ -90,8 +92,10 @@ def render(*, template: Template, subject: str, html: str, contact: Contact) -> 
     message = _sample(template, contact)
     values = context.build(message, carts=context.load_carts([message]))
     values["cart"] = values["cart"] or _invented_cart()
+    if template.is_service:
+        values |= servicemail.SAMPLE
     try:
-        prepared = publishing.prepare(subject=subject, html=html)
+        prepared = publishing.prepare(subject=subject, html=html, is_service=template.is_service)
         rendered = rendering.render(rendering.compile_html(prepared), values)
         return Preview(
             subject=rendering.render_line(rendering.compile_line(subject), values),

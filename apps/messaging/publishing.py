@@ -12,9 +12,16 @@ FOOTER = """
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"><tbody><tr>
 <td align="center" style="padding:24px 16px;font:13px/1.5 Helvetica,Arial,sans-serif;color:#6b6b6b">
 You get this mail because you agreed to hear from {{ sender.name }}.<br>
+<a href="{{ links.preferences }}" style="color:#6b6b6b">Preferences</a> ·
 <a href="{{ links.unsubscribe }}" style="color:#6b6b6b">Unsubscribe</a>
 {% if sender.postal_address != "" %}<br>{{ sender.postal_address | newline_to_br }}{% endif %}
 </td></tr></tbody></table>
+"""
+SERVICE_FOOTER = """
+<p style="text-align:center;font:13px/1.5 Helvetica,Arial,sans-serif;color:#6b6b6b">
+You get this mail because somebody gave this address to {{ sender.name }}. If it wasn’t you, there
+is nothing to do.{% if sender.postal_address != "" %}<br>
+{{ sender.postal_address | newline_to_br }}{% endif %}</p>
 """
 ADDRESS = """
 {% if sender.postal_address != "" %}
@@ -38,11 +45,14 @@ _END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
-def prepare(*, subject: str, html: str) -> str:
+def prepare(*, subject: str, html: str, is_service: bool = False) -> str:
     """Check a text and answer the HTML to store; raise TemplateError with the reason."""
+    if is_service and "links.confirm" not in html:
+        detail = "Write {{ links.confirm }}, the address of the page with the button."
+        raise rendering.TemplateError("template_without_link", detail=detail)
     rendering.check(rendering.compile_line(subject), known=KNOWN)
     rendering.check(rendering.compile_html(html), known=KNOWN)
-    prepared = inline_styles(with_footer(html))
+    prepared = inline_styles(with_service_footer(html) if is_service else with_footer(html))
     rendering.check(rendering.compile_html(prepared), known=KNOWN)
     return prepared
 
@@ -54,6 +64,15 @@ def with_footer(html: str) -> str:
         footer = FOOTER
     elif "sender.postal_address" not in html:
         footer = ADDRESS
+    return _at_the_end(html, footer)
+
+
+def with_service_footer(html: str) -> str:
+    """Say why a stranger gets this, and who writes, where the text doesn't."""
+    return _at_the_end(html, "" if "sender.postal_address" in html else SERVICE_FOOTER)
+
+
+def _at_the_end(html: str, footer: str) -> str:
     end = _END_OF_BODY.search(html)
     at = end.start() if end else len(html)
     return html[:at] + footer + html[at:]

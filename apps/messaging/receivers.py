@@ -6,10 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
+from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.messaging import services
+from apps.consent import purposes
+from apps.consent.signals import mail_wanted
+from apps.core.nudge import nudge
+from apps.messaging import servicemail, services
 
 # Whoever reports this about our key has the mail.
 TAKEN = {EventType.QUEUED, EventType.SENT, EventType.OPENED, EventType.CLICKED}
@@ -24,6 +28,31 @@ SOFT = {
     ("hard_bounce", "false"),  # Mailjet
     *(("bounce_class", number) for number in ("20", "21", "22", "23", "70")),  # SparkPost
 }
+
+
+def install_texts(**_: Any) -> None:
+    """Publish the service mails that are missing, after the migrations."""
+    purposes.install()
+    servicemail.install_text(
+        key="confirm-signup", name="Please confirm your sign-up", now=timezone.now()
+    )
+
+
+@receiver(mail_wanted, dispatch_uid="messaging.queue_service_mail")
+def queue_service_mail(
+    *,
+    send_key: str,
+    template_key: str,
+    email: str,
+    values: dict[str, Any],
+    now: datetime,
+    **_: Any,
+) -> None:
+    """Write what a floor below asks for; whoever asked is answered before it goes out."""
+    servicemail.queue(
+        send_key=send_key, template_key=template_key, email=email, values=values, now=now
+    )
+    transaction.on_commit(nudge, robust=True)
 
 
 @receiver(tracking, dispatch_uid="messaging.settle")

@@ -25,7 +25,7 @@ CLICKED = "Email Clicked"
 
 def publish(*, template: Template, subject: str, html: str, now: datetime) -> TemplateVersion:
     """Make a text the one that is sent from now on; raise TemplateError if it can't be."""
-    prepared = publishing.prepare(subject=subject, html=html)
+    prepared = publishing.prepare(subject=subject, html=html, is_service=template.is_service)
     with transaction.atomic():
         Template.objects.select_for_update().get(pk=template.pk)
         newest = template.versions.aggregate(newest=Max("number"))["newest"] or 0
@@ -109,7 +109,8 @@ def _newest_texts(template_keys: set[str]) -> dict[str, tuple[int | None, str]]:
     published = TemplateVersion.objects.filter(
         template=OuterRef("pk"), published_at__isnull=False
     ).order_by("-number")
-    templates = Template.objects.filter(key__in=template_keys)
+    # A service mail asks strangers to confirm something; it goes its own way.
+    templates = Template.objects.filter(key__in=template_keys, is_service=False)
     found = templates.annotate(newest=Subquery(published.values("pk")[:1]))
     rows = found.values_list("key", "newest", "purpose_id")
     return {key: (version_id, purpose) for key, version_id, purpose in rows}

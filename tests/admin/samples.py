@@ -20,7 +20,7 @@ from apps.consent import services as consent
 from apps.consent.models import ConsentRecord, Purpose, Suppression
 from apps.contacts.models import Contact
 from apps.events.models import Event, RejectedEvent, Source
-from apps.messaging.models import Message, Template
+from apps.messaging.models import Message, ServiceMail, Template
 from apps.segments.models import Segment
 from apps.workflows.models import Enrollment, Workflow
 from tests.factories.accounts import StaffFactory
@@ -67,6 +67,16 @@ def _crontab() -> CrontabSchedule:
     return CrontabSchedule.objects.create(minute=str(CrontabSchedule.objects.count()))
 
 
+def _service_mail() -> ServiceMail:
+    return ServiceMail.objects.create(
+        send_key=f"sample:{ServiceMail.objects.count()}",
+        template=Template.objects.get(key="confirm-signup"),
+        email="ada@example.com",
+        due_at=NOON,
+        queued_at=NOON,
+    )
+
+
 def _solar() -> SolarSchedule:
     latitude = SolarSchedule.objects.count()
     return SolarSchedule.objects.create(event="sunrise", latitude=latitude, longitude=10)
@@ -89,6 +99,7 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     Purpose: _purpose,
     RejectedEvent: RejectedEventFactory,
     Segment: SegmentFactory,
+    ServiceMail: _service_mail,
     SolarSchedule: _solar,
     Source: SourceFactory,
     Suppression: _suppression,

@@ -4,7 +4,6 @@ import css_inline
 import pytest
 
 from apps.messaging import publishing, rendering, services
-from apps.messaging.models import TemplateVersion
 from apps.messaging.rendering import TemplateError
 from tests.factories.messaging import TemplateFactory
 from tests.instants import NOON
@@ -110,7 +109,7 @@ def test_publish_refuses_what_could_not_be_sent(subject, html, reason):
         services.publish(template=template, subject=subject, html=html, now=NOON)
 
     assert caught.value.reason == reason
-    assert not TemplateVersion.objects.exists()
+    assert not template.versions.exists()
 
 
 def test_styles_that_can_not_be_read_are_named(monkeypatch):

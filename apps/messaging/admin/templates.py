@@ -60,7 +60,11 @@ class TemplateForm(forms.ModelForm):
         data = super().clean() or {}
         if "subject" in data and "html" in data:
             try:
-                publishing.prepare(subject=data["subject"], html=data["html"])
+                publishing.prepare(
+                    subject=data["subject"],
+                    html=data["html"],
+                    is_service=self.instance.is_service,
+                )
             except TemplateError as problem:
                 self.add_error("html", in_words(problem))
         return data

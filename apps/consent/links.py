@@ -1,0 +1,29 @@
+"""The personal addresses that lead to the pages of this floor."""
+
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.core import tokens
+
+PREFERENCES = "preferences"
+CONFIRM = "signup-confirm"
+RESEND = "signup-resend"
+
+PREFERENCES_PATH = "/preferences/"
+
+
+def preferences_url(contact_uuid: UUID) -> str:
+    return f"{settings.BASE_URL}{PREFERENCES_PATH}{tokens.sign(PREFERENCES, contact_uuid.hex)}"
+
+
+def confirm_url(signup_uuid: UUID) -> str:
+    return f"{settings.BASE_URL}/signup/confirm/{tokens.sign(CONFIRM, signup_uuid.hex)}"
+
+
+def read_uuid(purpose: str, token: str) -> UUID:
+    """The one that a token of this purpose names, or BadToken."""
+    try:
+        return UUID(tokens.read(purpose, token))
+    except (AttributeError, TypeError, ValueError) as problem:
+        raise tokens.BadToken("This link is not valid.") from problem
