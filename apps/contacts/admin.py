@@ -16,6 +16,7 @@ from apps.contacts.models import Contact, Identity
 from apps.contacts.registry import Action
 from apps.contacts.selectors import BadPosition, Position, Timeline
 from apps.core.backoffice import PageAdmin, Question, has_perm
+from apps.core.pseudonyms import as_stored
 
 MAX_IDENTITIES = 20
 
@@ -96,7 +97,8 @@ class ContactAdmin(PageAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        named = Identity.objects.filter(kind__in=Identity.Kind, value__in={term, term.lower()})
+        names = {term, term.lower(), as_stored(term)}
+        named = Identity.objects.filter(kind__in=Identity.Kind, value__in=names)
         found = (
             Q(pk__in=named.values("contact_id"))
             | Q(email__startswith=term.lower())

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from apps.contacts.services import normalize_email
+from apps.core.pseudonyms import as_stored, hide_browser, hide_ip
 from apps.events.models import new_message_id
 
 SHARDS = 16
@@ -16,6 +17,7 @@ SHARDS = 16
 MAX_BYTES = 32 * 1024
 MAX_DEPTH = 50
 MAX_ID = 200
+MAX_NUMBER = 2**64
 MAX_MESSAGE_ID = 100
 MAX_NAME = 200
 
@@ -99,10 +101,13 @@ def decode(payload: str) -> Message:
     return _decode(payload)
 
 
-def check(raw: object, *, is_internal: bool = False) -> Checked:
+def check(
+    raw: object, *, is_internal: bool = False, is_secret: bool = False, is_stored: bool = False
+) -> Checked:
     """Return what the inbox keeps of a message, or raise BadMessage.
 
     Only our own events may name the contact itself; from anybody else that field means nothing.
+    A message that was stored before has its pseudonyms already.
     """
     if isinstance(raw, Unreadable):
         raise BadMessage(raw.reason)
@@ -110,6 +115,8 @@ def check(raw: object, *, is_internal: bool = False) -> Checked:
         raise BadMessage("not_an_object")
     if "contactId" in raw and not is_internal:
         raw = {name: value for name, value in raw.items() if name != "contactId"}
+    if not is_stored:
+        raw = hide_names(raw, is_secret=is_secret)
     payload = _serialize(raw)
     message = _convert(raw)
     names = read_names(message)
@@ -138,6 +145,7 @@ def _shard(message: Message, names: Names, keys: list[str]) -> int:
 def read_names(message: Message) -> Names:
     """Read the IDs of a message, leaving out what only looks like one."""
     traits = message.traits if message.type == "identify" else None
+    previous_id = _read_id(message.previous_id, "previousId")
     context_traits = message.context.get("traits") if message.context else None
     email = traits.get("email") if traits else None
     if email is None and isinstance(context_traits, dict):
@@ -145,9 +153,39 @@ def read_names(message: Message) -> Names:
     return Names(
         user_id=_read_id(message.user_id, "userId"),
         anonymous_id=_read_id(message.anonymous_id, "anonymousId"),
-        previous_id=_read_id(message.previous_id, "previousId"),
+        previous_id=as_stored(previous_id) if previous_id else None,
         email=normalize_email(email) if email else None,
     )
+
+
+def hide_names(raw: dict[str, Any], *, is_secret: bool) -> dict[str, Any]:
+    """Put pseudonyms in the place of a browser's IDs and its IP address, for all that we store.
+
+    The `previousId` of a server stays until it is worked in: it may be a user ID.
+    """
+    hidden = dict(raw)
+    for field in ("anonymousId",) if is_secret else ("anonymousId", "previousId"):
+        _hide_id(hidden, field)
+    context = raw.get("context")
+    if isinstance(context, dict) and ("ip" in context or "traits" in context):
+        hidden["context"] = context = dict(context)
+        if isinstance(address := context.get("ip"), str) and address:
+            context["ip"] = hide_ip(address)
+        if isinstance(traits := context.get("traits"), dict) and "anonymousId" in traits:
+            context["traits"] = dict(traits)
+            _hide_id(context["traits"], "anonymousId")
+    return hidden
+
+
+def _hide_id(values: dict[str, Any], field: str) -> None:
+    """Leave what is no ID, and what is too long for one: that is told where it is read."""
+    value = values.get(field)
+    is_number = type(value) is int and abs(value) < MAX_NUMBER
+    if not isinstance(value, str) and not is_number:
+        return
+    text = str(value).strip()
+    if len(text) <= MAX_ID and text.lower() not in BLOCKED_IDS:
+        values[field] = hide_browser(text)
 
 
 def event_name(message: Message) -> str:

@@ -21,6 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 _GZIP = 16 + zlib.MAX_WBITS
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SECRET = re.compile(rb"sk_[\w-]+")
+_NAMES = re.compile(rb'"(anonymousId|previousId|ip)"\s*:\s*("[^"]*"?|\d+)')
 
 
 class BadRequest(Exception):
@@ -183,7 +184,7 @@ def _read_item(raw: msgspec.Raw, envelope: Envelope) -> object:
     try:
         message = msgspec.json.decode(raw)
     except _FAILURES as problem:
-        shown = _SECRET.sub(b"sk_...", bytes(raw))[:500]
+        shown = _NAMES.sub(rb'"\1":"..."', _SECRET.sub(b"sk_...", bytes(raw)))[:500]
         return Unreadable("unreadable", f"{_explain(problem)} {shown!r}")
     if not isinstance(message, dict):
         return message

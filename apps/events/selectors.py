@@ -8,6 +8,7 @@ from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Coalesce
 
 from apps.contacts.models import Identity
+from apps.core.pseudonyms import as_stored
 from apps.core.registry import Lag
 from apps.events.models import Event, InboxEvent, RejectedEvent
 
@@ -83,8 +84,9 @@ def events_of(name: str) -> QuerySet[Event]:
     """Events of whoever goes by this name: an address, a user ID or a browser's ID."""
     term = name.strip()
     kinds = list(Identity.Kind)
-    known = Identity.objects.filter(kind__in=kinds, value__in={term, term.lower()})
+    browser = as_stored(term)
+    known = Identity.objects.filter(kind__in=kinds, value__in={term, term.lower(), browser})
     contacts = list(known.values_list("contact_id", flat=True).distinct())
     if contacts:
         return Event.objects.filter(contact_id__in=contacts)
-    return Event.objects.filter(contact=None, anonymous_id=term)
+    return Event.objects.filter(contact=None, anonymous_id=browser)

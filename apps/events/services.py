@@ -110,7 +110,7 @@ def accept(
     bad: list[RejectedEvent] = []
     for index, raw in enumerate(messages):
         try:
-            good.append(checks.check(raw, is_internal=source.is_internal))
+            good.append(checks.check(raw, is_internal=source.is_internal, is_secret=is_secret))
         except BadMessage as problem:
             accepted.rejected.append((index, problem.reason))
             bad.append(
@@ -123,7 +123,7 @@ def accept(
                     message_id=_readable_message_id(raw),
                     reason=problem.reason,
                     detail=problem.detail,
-                    payload=_storable(raw),
+                    payload=_storable(raw, is_secret=is_secret),
                 )
             )
     accepted.stored = len(good)
@@ -184,6 +184,7 @@ def replay(*, rejected: RejectedEvent, now: datetime) -> InboxEvent:
     checked = checks.check(
         {**rejected.payload, "messageId": rejected.message_id or None},
         is_internal=rejected.source.is_internal,
+        is_stored=True,
     )
     with transaction.atomic():
         if not RejectedEvent.objects.filter(pk=rejected.pk, replayed_at=None).update(
@@ -257,10 +258,12 @@ def _readable_message_id(raw: object) -> str:
     return _clean(value)[: checks.MAX_MESSAGE_ID] if isinstance(value, str) else ""
 
 
-def _storable(raw: object) -> dict[str, Any]:
+def _storable(raw: object, *, is_secret: bool) -> dict[str, Any]:
     """What can be kept of a message that can't be used: itself, or a readable part of it."""
     if isinstance(raw, Unreadable):
         return {"unreadable": _clean(raw.text)[:MAX_STORED_TEXT]}
+    if isinstance(raw, dict):
+        raw = checks.hide_names(raw, is_secret=is_secret)
     try:
         text = msgspec.json.encode(raw).decode()
         is_small = len(text) <= checks.MAX_BYTES and checks.depth(raw) <= checks.MAX_DEPTH

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.core.pseudonyms import hide_browser
 from apps.events import services
 from apps.events.models import InboxEvent, RejectedEvent
 from tests.factories.events import SourceFactory
@@ -72,7 +73,7 @@ def test_batch_fills_in_what_holds_for_all_of_its_events(client, source, path):
     assert response.json() == {"success": True}
     rows = InboxEvent.objects.order_by("id")
     assert [(row.message_id, row.person_keys, row.is_secret) for row in rows] == [
-        ("m1", ["a:a1"], True),
+        ("m1", [f"a:{hide_browser('a1')}"], True),
         ("m2", ["u:u1"], True),
     ]
     assert [(row.payload["sentAt"], row.payload["context"]) for row in rows] == [
@@ -372,7 +373,7 @@ def test_contact_cannot_be_named_from_outside(client, source):
     post(client, "/v1/t", {**TRACK, "contactId": 1}, source.secret_key)
 
     row = InboxEvent.objects.get()
-    assert row.person_keys == ["a:a1"]
+    assert row.person_keys == [f"a:{hide_browser('a1')}"]
     assert "contactId" not in row.payload
 
 

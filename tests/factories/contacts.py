@@ -6,6 +6,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from apps.contacts.models import Contact, Identity
+from apps.core.pseudonyms import as_stored
 from tests.instants import NOON
 
 
@@ -35,3 +36,11 @@ class IdentityFactory(DjangoModelFactory):
     kind = Identity.Kind.ANONYMOUS_ID
     value = factory.Sequence(lambda number: f"browser-{number}")
     linked_at = NOON
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Identity:
+        """A browser is stored by its pseudonym, as the pipeline does it."""
+        if fields["kind"] == Identity.Kind.ANONYMOUS_ID:
+            fields["value"] = as_stored(fields["value"])
+        identity: Identity = super()._create(model_class, *args, **fields)
+        return identity

@@ -7,6 +7,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from apps.core.hashing import keyed_hash
+from apps.core.pseudonyms import as_stored
 from apps.events import partitions
 from apps.events.models import Event, RejectedEvent, Source
 from tests.instants import NOON
@@ -50,6 +51,8 @@ class EventFactory(DjangoModelFactory):
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Event:
         received_at = fields["received_at"]
+        if browser := fields.get("anonymous_id"):
+            fields["anonymous_id"] = as_stored(browser)
         partitions.ensure(months={received_at.astimezone(UTC).date()})
         event: Event = super()._create(model_class, *args, **fields)
         return event
