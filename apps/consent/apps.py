@@ -30,6 +30,7 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.consent import (  # noqa: PLC0415 -- models are ready only now
+            jurisdictions,
             purposes,
             services,
             wording,
@@ -47,6 +48,9 @@ class ConsentConfig(AppConfig):
             return f"{counted(len(contacts), 'contact')} unsubscribed."
 
         post_migrate.connect(purposes.install, sender=self, dispatch_uid="consent.purposes")
+        post_migrate.connect(
+            jurisdictions.install, sender=self, dispatch_uid="consent.jurisdictions"
+        )
         register_timeline(
             TimelineSource(
                 name="consents",

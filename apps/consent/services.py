@@ -1,23 +1,26 @@
 """Recording what people allow and refuse, and keeping addresses silent."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import OuterRef, Subquery
 
-from apps.consent import ledger
-from apps.consent.models import ConsentRecord, ConsentState, Purpose, Status, Suppression
+from apps.consent import ledger, recording
+from apps.consent.models import (
+    ConsentRecord,
+    ConsentState,
+    LiftedSuppression,
+    Purpose,
+    Status,
+    Suppression,
+)
+from apps.consent.recording import Key, Statement
 from apps.consent.signals import consent_withdrawn
 from apps.contacts.models import Contact
 from apps.core.hashing import keyed_hash
-
-Key = tuple[int, str]
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 # One writer per contact, in one order: so a chain can't fork and two batches can't lock each other.
 _LOCK = """
@@ -27,70 +30,101 @@ FROM (
 ) AS ids
 """
 
-# Said to us by the person, on our own page or through staff.
-_DIRECT = {
-    ConsentRecord.Method.ONE_CLICK,
-    ConsentRecord.Method.UNSUBSCRIBE_PAGE,
-    ConsentRecord.Method.COMPLAINT,
-    ConsentRecord.Method.STAFF,
-}
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What one contact says about one purpose, and how we know.
-
-    `is_explicit` is False for a "yes" that doesn't tell how the person gave it. Such a repetition
-    doesn't overturn what they told us directly: a shop that still holds the old "yes" and repeats
-    it at every log-in can't undo an unsubscribe. A fresh act of theirs, such as a form, can.
-
-    `said_at` is when it reached us, where it had to wait for its turn. A "yes" that isn't later
-    than the last "no" is ignored, however late it is worked in; a "no" always counts.
-    """
-
-    contact_id: int
-    purpose: str
-    status: str
-    method: str
-    source: str = ""
-    wording_version: str = ""
-    jurisdiction: str = ""
-    evidence: dict[str, Any] = field(default_factory=dict)
-    is_explicit: bool = True
-    said_at: datetime | None = None
+# From the weakest to the strongest: a stronger reason takes the place of a weaker one.
+_STRENGTH = [
+    Suppression.Reason.UNSUBSCRIBED,
+    Suppression.Reason.IMPORTED,
+    Suppression.Reason.MANUAL,
+    Suppression.Reason.BOUNCED,
+    Suppression.Reason.COMPLAINED,
+]
+# Whose states don't say what their newest records say.
+_STATE_FAULTS = """
+SELECT DISTINCT contact.uuid
+FROM (
+    SELECT contact_id, purpose_id, topic_id, max(id) AS record_id
+    FROM consent_consentrecord GROUP BY contact_id, purpose_id, topic_id
+) AS newest
+FULL JOIN consent_consentstate AS state
+    ON state.contact_id = newest.contact_id AND state.purpose_id = newest.purpose_id
+    AND coalesce(state.topic_id, '') = coalesce(newest.topic_id, '')
+LEFT JOIN consent_consentrecord AS held ON held.id = state.record_id
+JOIN contacts_contact AS contact ON contact.id = coalesce(newest.contact_id, state.contact_id)
+WHERE state.record_id IS DISTINCT FROM newest.record_id OR state.status <> held.status
+"""
+_CHUNK = 1000
+STATE_FAULT = "The state does not match the newest records."
+_PERSONAL = [
+    "source", "source_url", "ip_network", "user_agent", "evidence",
+    "salt", "personal_hash", "forgotten_at",
+]  # fmt: skip
 
 
 @transaction.atomic
 def record_consents(*, statements: list[Statement], now: datetime) -> list[ConsentRecord]:
     """Append what changes something to the ledger; repetitions add nothing."""
-    statements = _about_known_purposes(statements)
+    statements = recording.about_known(statements)
     if not statements:
         return []
-    contact_ids = {statement.contact_id for statement in statements}
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [list(contact_ids)])
+    _lock({statement.contact_id for statement in statements})
     # Read after the lock: whoever held it has committed.
-    states = {
-        (state.contact_id, state.purpose_id): state
-        for state in ConsentState.objects.filter(contact__in=contact_ids).select_related("record")
-    }
-    records, changed = _changes(statements, states, _last_hashes(contact_ids), now)
+    ground = recording.read_ground(statements)
+    records, changed = recording.changes(statements, ground, now)
     ConsentRecord.objects.bulk_create(records)
-    newest = {(record.contact_id, record.purpose_id): record for record in records}
-    _save_states(changed)
+    recording.save_states(changed)
+    newest = {(record.contact_id, record.purpose_id, record.topic_id): record for record in records}
     _follow_up(newest, statements, now)
     return records
+
+
+def _lock(contact_ids: set[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [list(contact_ids)])
+
+
+@transaction.atomic
+def forget_evidence(
+    *, contact: Contact, now: datetime, recorded_before: datetime | None = None
+) -> int:
+    """Erase what is personal in a contact's records; the chain still holds, and shows that it did.
+
+    Return how many records forgot something.
+    """
+    _lock({contact.pk})
+    rows = ConsentRecord.objects.filter(contact=contact, forgotten_at=None)
+    if recorded_before is not None:
+        rows = rows.filter(recorded_at__lt=recorded_before)
+    records = list(rows)
+    for record in records:
+        ledger.forget(record, now)
+    ConsentRecord.objects.bulk_update(records, _PERSONAL, batch_size=_CHUNK)
+    return len(records)
 
 
 def verify_chain(contact: Contact) -> list[str]:
     """Name what is wrong with a contact's records; empty when they are whole."""
     records = list(ConsentRecord.objects.filter(contact=contact).order_by("id"))
     found = ledger.faults(records)
-    newest = {record.purpose_id: record.pk for record in records}
-    held = dict(ConsentState.objects.filter(contact=contact).values_list("purpose", "record"))
+    newest = {(record.purpose_id, record.topic_id): record.pk for record in records}
+    states = ConsentState.objects.filter(contact=contact)
+    held = {(state.purpose_id, state.topic_id): state.record_id for state in states}
     if held != newest:
-        found.append("The state does not match the newest records.")
+        found.append(STATE_FAULT)
     return found
+
+
+def verify_ledger() -> Iterator[tuple[UUID, int, list[str]]]:
+    """Walk all chains in flat memory; yield each contact, its number of records and its faults."""
+    rows = ConsentRecord.objects.order_by("contact_id", "id").select_related("contact")
+    chains = groupby(rows.iterator(chunk_size=_CHUNK), key=lambda record: record.contact_id)
+    for _, chain in chains:
+        records = list(chain)
+        found = ledger.faults(records)
+        yield records[0].contact.uuid, len(records), found
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE_FAULTS)
+        for (contact_uuid,) in cursor.fetchall():
+            yield contact_uuid, 0, [STATE_FAULT]
 
 
 def suppress(*, emails: Iterable[str], reason: str, now: datetime) -> int:
@@ -104,10 +138,10 @@ def suppress(*, emails: Iterable[str], reason: str, now: datetime) -> int:
         Suppression.objects.filter(email_hash__in=hashes).values_list("email_hash", flat=True)
     )
     Suppression.objects.bulk_create(rows, ignore_conflicts=True)
-    if reason != Suppression.Reason.UNSUBSCRIBED:
-        Suppression.objects.filter(
-            email_hash__in=hashes, reason=Suppression.Reason.UNSUBSCRIBED
-        ).update(reason=reason, suppressed_at=now)
+    weaker = _STRENGTH[: _STRENGTH.index(Suppression.Reason(reason))]
+    Suppression.objects.filter(email_hash__in=hashes, reason__in=weaker).update(
+        reason=reason, suppressed_at=now
+    )
     return len(rows) - len(known)
 
 
@@ -125,6 +159,29 @@ def is_suppressed(email: str) -> bool:
 def find_suppression(email: str) -> Suppression | None:
     """Return why and since when an address is silent, or None."""
     return Suppression.objects.filter(email_hash=_email_hash(email)).first()
+
+
+class NotLifted(Exception):
+    """The suppression is not there any more, or nobody said why it should go."""
+
+
+@transaction.atomic
+def lift_suppression(*, suppression_id: int, explanation: str, by: str, now: datetime) -> None:
+    """Let an address be written to again, and keep who decided that and why."""
+    found = Suppression.objects.select_for_update().filter(pk=suppression_id).first()
+    if found is None:
+        raise NotLifted("This address is not silent any more.")
+    if not explanation.strip():
+        raise NotLifted("Say why this address may be written to again.")
+    LiftedSuppression.objects.create(
+        email_hash=found.email_hash,
+        reason=found.reason,
+        suppressed_at=found.suppressed_at,
+        lifted_at=now,
+        lifted_by=by[:150],
+        explanation=explanation.strip()[:300],
+    )
+    found.delete()
 
 
 @transaction.atomic
@@ -146,91 +203,14 @@ def _email_hash(email: str) -> str:
     return keyed_hash(f"email:{email.strip().lower()}")
 
 
-def _about_known_purposes(statements: list[Statement]) -> list[Statement]:
-    if not statements:
-        return []
-    purposes = set(Purpose.objects.values_list("key", flat=True))
-    return [statement for statement in statements if statement.purpose in purposes]
-
-
-def _last_hashes(contact_ids: Collection[int]) -> dict[int, str]:
-    newest = ConsentRecord.objects.filter(contact=OuterRef("pk")).order_by("-id")
-    rows = Contact.objects.filter(pk__in=contact_ids).annotate(
-        last_hash=Subquery(newest.values("record_hash")[:1])
-    )
-    return {pk: last_hash or "" for pk, last_hash in rows.values_list("pk", "last_hash")}
-
-
-def _changes(
-    statements: list[Statement],
-    states: dict[Key, ConsentState],
-    hashes: dict[int, str],
-    now: datetime,
-) -> tuple[list[ConsentRecord], list[ConsentState]]:
-    """Turn statements into sealed records, in their order, leaving out what changes nothing."""
-    records = []
-    changed: dict[Key, ConsentState] = {}
-    for statement in statements:
-        key = (statement.contact_id, statement.purpose)
-        if statement.contact_id not in hashes:
-            continue
-        state = states.setdefault(key, ConsentState(contact_id=key[0], purpose_id=key[1]))
-        said_at = statement.said_at or now
-        is_change = _is_change(statement, state, said_at)
-        if statement.status == Status.DENIED and said_at > (state.denied_at or _NEVER):
-            state.denied_at, changed[key] = said_at, state
-        if is_change:
-            record = _seal(statement, now, hashes[statement.contact_id])
-            hashes[statement.contact_id] = record.record_hash
-            records.append(record)
-            state.status, state.record, state.changed_at = record.status, record, now
-            changed[key] = state
-    return records, list(changed.values())
-
-
-def _seal(statement: Statement, now: datetime, previous_hash: str) -> ConsentRecord:
-    waited = {"said_at": statement.said_at.isoformat()} if statement.said_at else {}
-    record = ConsentRecord(
-        contact_id=statement.contact_id,
-        purpose_id=statement.purpose,
-        status=str(statement.status),
-        method=str(statement.method),
-        source=statement.source[:200],
-        wording_version=statement.wording_version[:40],
-        jurisdiction=statement.jurisdiction[:10],
-        evidence=statement.evidence | waited,
-        recorded_at=now,
-        previous_hash=previous_hash,
-    )
-    record.record_hash = ledger.seal(record)
-    return record
-
-
-def _is_change(statement: Statement, state: ConsentState, said_at: datetime) -> bool:
-    if state.status == statement.status:
-        return False
-    if statement.status == Status.DENIED:
-        return True
-    if said_at <= (state.denied_at or _NEVER):
-        return False
-    return statement.is_explicit or not state.status or state.record.method not in _DIRECT
-
-
-def _save_states(changed: list[ConsentState]) -> None:
-    ConsentState.objects.bulk_create(
-        changed,
-        update_conflicts=True,
-        unique_fields=["contact", "purpose"],
-        update_fields=["status", "record", "changed_at", "denied_at"],
-    )
-
-
 def _follow_up(
     newest: dict[Key, ConsentRecord], statements: list[Statement], now: datetime
 ) -> None:
     withdrawn: dict[str, list[int]] = defaultdict(list)
     granted = []
-    for (contact_id, purpose), record in newest.items():
+    for (contact_id, purpose, topic), record in newest.items():
+        if topic is not None:
+            continue
         if record.status == Status.DENIED:
             withdrawn[purpose].append(contact_id)
         elif purpose == Purpose.EMAIL_MARKETING:
@@ -249,6 +229,7 @@ def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> Non
         statement.contact_id
         for statement in statements
         if statement.is_explicit
+        and statement.topic is None
         and (statement.purpose, statement.status) == (Purpose.EMAIL_MARKETING, Status.GRANTED)
     }
     emails = Contact.objects.filter(pk__in=agreeing.intersection(granted)).reachable()

@@ -243,18 +243,20 @@ def test_suppression_does_not_hold_the_address():
 def test_policy_allows_only_what_was_granted(contact):
     record = grant(contact, MARKETING, NOON)
     other = ContactFactory()
+    nothing = {"purpose": MARKETING, "jurisdiction": "UNKNOWN", "rule": "opt_in"}
     values = {
-        "purpose": MARKETING,
+        **nothing,
         "status": "granted",
         "method": "form",
         "recorded_at": NOON.isoformat(),
-    }  # fmt: skip
+        "basis": "consent",
+    }
 
     decisions = policy.decide(contacts=[contact.pk, other.pk], purpose=MARKETING, at=LATER)
 
     assert decisions == {
-        contact.pk: Decision(True, "", record.pk, values),
-        other.pk: Decision(False, "no_consent", None, {"purpose": MARKETING}),
+        contact.pk: Decision(True, "", record.pk, values, "consent"),
+        other.pk: Decision(False, "no_consent", None, nothing),
     }
     assert policy.allows(contact, Purpose.TRACKING, LATER).reason == "no_consent"
 
@@ -284,5 +286,5 @@ def test_policy_sees_a_withdrawal_made_after_the_worker_read_its_clock(contact):
 def test_recording_takes_the_same_queries_for_any_number(count, django_assert_num_queries):
     said = [say(ContactFactory(), "granted") for _ in range(count)]
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         services.record_consents(statements=said, now=NOON)
