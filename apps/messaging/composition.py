@@ -82,16 +82,28 @@ def _compile(version: TemplateVersion) -> Text | BadText:
 
 
 def compose(
-    message: Message, *, text: Text | BadText, values: dict[str, Any], now: datetime
+    message: Message,
+    *,
+    text: Text | BadText,
+    values: dict[str, Any],
+    now: datetime,
+    is_tracked: bool = True,
 ) -> Composed:
-    """Render one message and build its mail; raise TemplateError."""
+    """Render one message and build its mail; raise TemplateError.
+
+    An untracked one bears no pixel, and its links lead where they lead.
+    """
     if isinstance(text, BadText):
         raise text.problem
     subject = rendering.render_line(text.subject, values)
     html = rendering.render(text.html, values)
     plain = plain_text(html, partial(links.destination, campaign=text.key))
     html, tracked = links.track(
-        html, public_id=message.public_id, campaign=text.key, hosts=text.hosts
+        html,
+        public_id=message.public_id,
+        campaign=text.key,
+        hosts=text.hosts,
+        is_tracked=is_tracked,
     )
     mail = TwoPartMail(
         public_id=message.public_id,

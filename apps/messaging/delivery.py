@@ -181,7 +181,8 @@ def _fate(
         message=message,
         status=Status.SENDING,
         answers=decision.answers,
-        consent_record_id=decision.consent_record_id,
+        consent_record_id=decision.basis.record_id,
+        legal_basis=decision.basis.basis,
     )
 
 
@@ -191,6 +192,7 @@ def _compose(message: Message, batch: gate.Batch) -> Composed:
         text=batch.texts[message.template_version_id or 0],
         values=context.build(message, carts=batch.carts),
         now=batch.now,
+        is_tracked=message.pk in batch.tracked,
     )
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import Max
 
-from apps.consent import policy
+from apps.consent import policy, preferences
 from apps.consent import services as consent
+from apps.consent.models import MailPreference, Purpose
 from apps.events import selectors as events
 from apps.messaging import composition, context, registry
 from apps.messaging.composition import BadText, Text
@@ -22,9 +24,16 @@ from apps.messaging.models import Message
 from apps.messaging.registry import Verdict
 
 LATEST = timedelta(hours=48)
+WEEK = timedelta(days=7)
 # The clocks of two machines differ; a withdrawal from one that runs ahead counts already.
 CLOCK_SKEW = timedelta(minutes=1)
 PENDING_EVENTS = "pending_events"
+Status = Message.Status
+# What counts as a mail that somebody got: what went out, and what may have.
+GONE = [
+    Status.SENDING, Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED,
+    Status.IN_DOUBT,
+]  # fmt: skip
 YES = Verdict(is_allowed=True)
 
 
@@ -40,14 +49,25 @@ class Batch:
     pending: set[int]
     texts: Mapping[int, Text | BadText] = field(default_factory=dict)
     carts: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    consent_records: dict[int, int] = field(default_factory=dict)
+    wishes: Mapping[int, MailPreference] = field(default_factory=dict)
+    owed: frozenset[str] = frozenset()
+    bases: dict[int, policy.Decision] = field(default_factory=dict)
+    tracked: set[int] = field(default_factory=set)
 
     def load(self) -> None:
-        """Read the texts and carts."""
+        """Read the texts, the carts and how often people want mail."""
         self.texts = composition.load_texts(
             {pk for message in self.messages if (pk := message.template_version_id)}
         )
         self.carts = context.load_carts(self.messages)
+        self.wishes = preferences.lock_wishes({message.contact_id for message in self.messages})
+        self.owed = preferences.contract_purposes() if self.wishes else frozenset()
+
+    def wished_about(self) -> Iterator[Message]:
+        """Mails to people who want mail more rarely; what a contract owes them is not among it."""
+        for message in self.messages:
+            if message.contact_id in self.wishes and message.purpose_id not in self.owed:
+                yield message
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,7 @@ class Decision:
     message: Message
     answers: list[dict[str, Any]]
     refusal: Verdict | None
-    consent_record_id: int | None
+    basis: policy.Decision
 
 
 def judge(batch: Batch) -> list[Decision]:
@@ -84,7 +104,7 @@ def _decide(
         message=message,
         answers=[_as_stored(name, verdict) for name, verdict in asked],
         refusal=refusals[0] if refusals else None,
-        consent_record_id=batch.consent_records.get(message.pk),
+        basis=batch.bases[message.pk],
     )
 
 
@@ -136,27 +156,99 @@ def _ask_suppression(batch: Batch) -> dict[int, Verdict]:
 
 
 def _ask_consent(batch: Batch) -> dict[int, Verdict]:
-    """The legal basis; without a record to point at, nothing goes out."""
-    verdicts: dict[int, Verdict] = {}
-    for purpose in sorted({message.purpose_id for message in batch.messages}):
-        about = [message for message in batch.messages if message.purpose_id == purpose]
+    """The legal basis: a record to point at, or a law that waits for a no."""
+    matters = {(message.purpose_id, message.topic_id) for message in batch.messages}
+    for purpose, topic in sorted(matters, key=str):
+        about = [
+            message
+            for message in batch.messages
+            if (message.purpose_id, message.topic_id) == (purpose, topic)
+        ]
         contacts = {message.contact_id for message in about}
-        decisions = policy.decide(contacts=contacts, purpose=purpose, at=batch.now + CLOCK_SKEW)
-        for message in about:
-            decision = decisions[message.contact_id]
-            verdicts[message.pk] = _judge_consent(decision)
-            if decision.record_id is not None:
-                batch.consent_records[message.pk] = decision.record_id
-    return verdicts
+        decisions = policy.decide(
+            contacts=contacts, purpose=purpose, topic=topic, at=batch.now + CLOCK_SKEW
+        )
+        batch.bases |= {message.pk: decisions[message.contact_id] for message in about}
+    return {pk: _judge_consent(decision) for pk, decision in batch.bases.items()}
 
 
 def _judge_consent(decision: policy.Decision) -> Verdict:
     values = {**decision.values, "record": decision.record_id}
     if not decision.is_allowed:
         return Verdict(is_allowed=False, reason=decision.reason, values=values)
-    if decision.record_id is None:
+    if decision.record_id is None and decision.basis != policy.OPT_OUT:
         return Verdict(is_allowed=False, reason="no_consent_record", values=values)
     return Verdict(is_allowed=True, reason=decision.reason, values=values)
+
+
+def _ask_pause(batch: Batch) -> dict[int, Verdict]:
+    """Who wants no mail for a while gets none, and none of it later."""
+    verdicts: dict[int, Verdict] = {}
+    for message in batch.wished_about():
+        wish = batch.wishes[message.contact_id]
+        if wish.paused_until and wish.is_paused(batch.now):
+            values = {"paused_until": wish.paused_until.isoformat()}
+            verdicts[message.pk] = Verdict(is_allowed=False, reason="paused", values=values)
+    return verdicts
+
+
+def _ask_frequency(batch: Batch) -> dict[int, Verdict]:
+    """Who wants one mail a week gets one; of two in one batch the second is judged again later."""
+    weekly = {pk for pk, wish in batch.wishes.items() if wish.is_weekly}
+    if not weekly:
+        return {}
+    last = _last_mails(weekly, since=batch.now - WEEK)
+    taken: set[int] = set()
+    verdicts: dict[int, Verdict] = {}
+    for message in batch.wished_about():
+        if message.contact_id not in weekly:
+            continue
+        if at := last.get(message.contact_id):
+            values = {"last_mail_at": at.isoformat()}
+            verdicts[message.pk] = Verdict(is_allowed=False, reason="weekly_limit", values=values)
+        elif message.contact_id in taken:
+            verdicts[message.pk] = Verdict(
+                is_allowed=False, reason="weekly_limit", values={}, is_final=False
+            )
+        taken.add(message.contact_id)
+    return verdicts
+
+
+def _last_mails(contact_ids: set[int], *, since: datetime) -> dict[int, datetime]:
+    """When these people last got a mail, or may have got one, since then."""
+    gone = Message.objects.filter(
+        contact__in=contact_ids,
+        # Read by the index; nothing goes out that waited longer.
+        queued_at__gte=since - LATEST,
+        gated_at__gt=since,
+        status__in=GONE,
+    )
+    newest = gone.values("contact_id").annotate(at=Max("gated_at"))
+    return {row["contact_id"]: row["at"] for row in newest}
+
+
+def _ask_tracking(batch: Batch) -> dict[int, Verdict]:
+    """Whether opens and clicks may be recorded; the mail goes either way."""
+    contacts = {message.contact_id for message in batch.messages}
+    decisions = policy.decide(
+        contacts=contacts, purpose=Purpose.OPEN_TRACKING, at=batch.now + CLOCK_SKEW
+    )
+    batch.tracked = {
+        message.pk for message in batch.messages if decisions[message.contact_id].is_allowed
+    }
+    return {
+        message.pk: Verdict(is_allowed=True, values=_tracking_values(decisions[message.contact_id]))
+        for message in batch.messages
+    }
+
+
+def _tracking_values(decision: policy.Decision) -> dict[str, Any]:
+    return {
+        "is_tracked": decision.is_allowed,
+        "because": decision.reason or decision.basis,
+        "jurisdiction": decision.values.get("jurisdiction", ""),
+        "record": decision.record_id,
+    }
 
 
 def _ask_text(batch: Batch) -> dict[int, Verdict]:
@@ -207,6 +299,9 @@ WHO: list[Check] = [
     ("address", _ask_address),
     ("suppression", _ask_suppression),
     ("consent", _ask_consent),
+    ("tracking", _ask_tracking),
+    ("pause", _ask_pause),
+    ("frequency", _ask_frequency),
 ]
 WHAT: list[Check] = [
     ("template", _ask_text),

@@ -42,13 +42,14 @@ RETURNING message.priority, message.due_at, message.id, message.attempt, message
 _DECIDE = """
 UPDATE messaging_message AS message
 SET status = new.status, reason = new.reason, reason_values = new.reason_values,
-    gate = new.gate, consent_record_id = new.consent_record_id, email = new.email,
+    gate = new.gate, consent_record_id = new.consent_record_id,
+    legal_basis = new.legal_basis, email = new.email,
     due_at = coalesce(new.due_at, message.due_at),
     lease_until = %(lease_until)s, gated_at = %(now)s,
     closed_at = CASE WHEN new.status = 'skipped' THEN %(now)s::timestamptz END
 FROM json_to_recordset(%(rows)s) AS new (
     id bigint, status text, reason text, reason_values jsonb, gate jsonb,
-    consent_record_id bigint, email text, due_at timestamptz
+    consent_record_id bigint, legal_basis text, email text, due_at timestamptz
 )
 WHERE message.id = new.id
 """
@@ -143,6 +144,7 @@ class Fate:
     values: dict[str, Any] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     consent_record_id: int | None = None
+    legal_basis: str = ""
     due_at: datetime | None = None
 
 
@@ -180,6 +182,7 @@ def write_fates(fates: Sequence[Fate], *, now: datetime) -> None:
             "reason_values": fate.values,
             "gate": fate.answers,
             "consent_record_id": fate.consent_record_id,
+            "legal_basis": fate.legal_basis,
             "email": fate.message.email,
             "due_at": _instant(fate.due_at),
         }

@@ -82,13 +82,20 @@ def _written_host(address: str) -> str:
 
 
 def track(
-    html: str, *, public_id: UUID, campaign: str, hosts: frozenset[str]
+    html: str,
+    *,
+    public_id: UUID,
+    campaign: str,
+    hosts: frozenset[str],
+    is_tracked: bool = True,
 ) -> tuple[str, list[str]]:
     """Lead each link to a host we know past us, and add the pixel; answer also the addresses.
 
     Others lead where they lead: an event may bring any address, and nobody shall get a link on our
-    domain for theirs.
+    domain for theirs. Untracked, all links lead where they lead, and there is no pixel.
     """
+    if not is_tracked:
+        return _rewrite(html, lambda address: destination(address, campaign)), []
     tracked: dict[str, str] = {}
     known = hosts | _shop_hosts(settings.BASE_URL, tuple(settings.SHOP_HOSTS))
 

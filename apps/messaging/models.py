@@ -7,7 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 
 class Template(TimeStamped):
@@ -21,6 +21,14 @@ class Template(TimeStamped):
         related_name="+",
         default="email_marketing",
         help_text="What the recipient must have allowed before this mail may go out.",
+    )
+    topic = models.ForeignKey(
+        "consent.Topic",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who has left this topic out doesn't get the mail. Empty: it is about none.",
     )
     is_service = models.BooleanField(
         "service mail",
@@ -66,7 +74,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(QUEUED, due_at__lte=now)
 
 
-class Message(models.Model):
+class Message(Personal):
     """The ledger row of one e-mail to one contact.
 
     queued -> claimed -> sending -> sent -> delivered | bounced | complained, or skipped(reason),
@@ -74,6 +82,8 @@ class Message(models.Model):
     was surely not taken: not handed over yet, refused for now, or no server there. From `in_doubt`
     it only goes on, by what the provider or staff finds out.
     """
+
+    personal_fields = ("email", "context")
 
     class Status(models.TextChoices):
         QUEUED = "queued", "queued"
@@ -86,6 +96,10 @@ class Message(models.Model):
         SKIPPED = "skipped", "skipped"
         FAILED = "failed", "failed"
         IN_DOUBT = "in_doubt", "in doubt"
+
+    class Basis(models.TextChoices):
+        CONSENT = "consent", "consent"
+        OPT_OUT = "opt_out", "nobody has to ask there"
 
     # What, to whom
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -109,6 +123,9 @@ class Message(models.Model):
         help_text="Empty only where there was no text to send, and nothing was sent.",
     )
     purpose = models.ForeignKey("consent.Purpose", models.PROTECT, related_name="+", db_index=False)
+    topic = models.ForeignKey(
+        "consent.Topic", models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     context = models.JSONField(
         default=dict, help_text="What the template may show besides the contact: event, cart key."
     )
@@ -129,6 +146,14 @@ class Message(models.Model):
     )
     consent_record = models.ForeignKey(
         "consent.ConsentRecord", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    legal_basis = models.CharField(
+        max_length=16,
+        choices=Basis,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="On what it went out: a consent, or a law that waits for a no.",
     )
 
     # Who works on it
@@ -162,8 +187,9 @@ class Message(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=["sending", "sent", "delivered", "in_doubt"])
-                | ~Q(consent_record=None),
-                name="message_sent_points_at_its_consent",
+                | ~Q(consent_record=None)
+                | Q(legal_basis="opt_out"),
+                name="message_sent_has_a_legal_basis",
             ),
             models.CheckConstraint(
                 condition=~HANDED | ~Q(lease_until=None), name="message_in_hand_has_a_lease"
@@ -189,8 +215,10 @@ class Message(models.Model):
         return f"{self.template_version or self.send_key} to {self.contact}"
 
 
-class MessageContent(models.Model):
+class MessageContent(Personal):
     """What one message said, exactly as it was handed over."""
+
+    personal_fields = ("subject", "html", "text", "links")
 
     message = models.OneToOneField(
         Message, models.CASCADE, primary_key=True, related_name="content"
@@ -207,13 +235,15 @@ class MessageContent(models.Model):
 SENDING = Q(status="sending")
 
 
-class ServiceMail(models.Model):
+class ServiceMail(Personal):
     """One mail that asks whoever reads it to confirm something, such as a sign-up.
 
     It goes to an address, which may be nobody's we know, so it needs no consent; it says nothing
     but what it asks. queued -> sending -> sent, or skipped(reason), failed(reason), in_doubt. As
     soon as it is settled the row forgets the address and the values.
     """
+
+    personal_fields = ("email", "values")
 
     class Status(models.TextChoices):
         QUEUED = "queued", "queued"

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from apps.consent import policy
 from apps.consent import services as consent
 from apps.consent.models import ConsentRecord, Purpose, Suppression
 from apps.contacts.models import Contact
@@ -54,23 +55,23 @@ class MessageRequest:
 
 _QUEUE = """
 INSERT INTO messaging_message (
-    public_id, send_key, contact_id, template_version_id, purpose_id, context, origin_type,
-    origin_id, step_id, status, reason, reason_values, gate, priority, due_at, attempt,
+    public_id, send_key, contact_id, template_version_id, purpose_id, topic_id, context,
+    origin_type, origin_id, step_id, status, reason, reason_values, gate, priority, due_at, attempt,
     failure_count, email, provider_id, queued_at, closed_at
 )
-SELECT gen_random_uuid(), send_key, contact_id, version_id, purpose, context, origin_type,
-    origin_id, step_id, CASE WHEN version_id IS NULL THEN 'skipped' ELSE 'queued' END,
+SELECT gen_random_uuid(), send_key, contact_id, version_id, purpose, topic, context,
+    origin_type, origin_id, step_id, CASE WHEN version_id IS NULL THEN 'skipped' ELSE 'queued' END,
     CASE WHEN version_id IS NULL THEN 'no_published_template' ELSE '' END, reason_values, '[]',
     priority, %(now)s, 0, 0, '', '', %(now)s, CASE WHEN version_id IS NULL THEN %(now)s END
 FROM json_to_recordset(%(rows)s::json) AS new (
-    send_key text, contact_id bigint, version_id bigint, purpose text, context jsonb,
+    send_key text, contact_id bigint, version_id bigint, purpose text, topic text, context jsonb,
     origin_type text, origin_id bigint, step_id text, reason_values jsonb, priority int
 )
 ON CONFLICT (send_key) DO NOTHING
 """
 
 
-NO_TEXT = (None, Purpose.EMAIL_MARKETING)
+NO_TEXT = (None, Purpose.EMAIL_MARKETING, None)
 
 
 def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
@@ -89,12 +90,15 @@ def queue_messages(*, requests: Sequence[MessageRequest], now: datetime) -> int:
         return int(cursor.rowcount)
 
 
-def _row(request: MessageRequest, version_id: int | None, purpose: str) -> dict[str, Any]:
+def _row(
+    request: MessageRequest, version_id: int | None, purpose: str, topic: str | None
+) -> dict[str, Any]:
     return {
         "send_key": request.send_key,
         "contact_id": request.contact_id,
         "version_id": version_id,
         "purpose": request.purpose or purpose,
+        "topic": topic if request.purpose in ("", purpose) else None,
         "context": request.context,
         "origin_type": request.origin_type,
         "origin_id": request.origin_id,
@@ -104,16 +108,16 @@ def _row(request: MessageRequest, version_id: int | None, purpose: str) -> dict[
     }
 
 
-def _newest_texts(template_keys: set[str]) -> dict[str, tuple[int | None, str]]:
-    """By template: its newest published version, if there is one, and its purpose."""
+def _newest_texts(template_keys: set[str]) -> dict[str, tuple[int | None, str, str | None]]:
+    """By template: its newest published version, if there is one, its purpose and its topic."""
     published = TemplateVersion.objects.filter(
         template=OuterRef("pk"), published_at__isnull=False
     ).order_by("-number")
     # A service mail asks strangers to confirm something; it goes its own way.
     templates = Template.objects.filter(key__in=template_keys, is_service=False)
     found = templates.annotate(newest=Subquery(published.values("pk")[:1]))
-    rows = found.values_list("key", "newest", "purpose_id")
-    return {key: (version_id, purpose) for key, version_id, purpose in rows}
+    rows = found.values_list("key", "newest", "purpose_id", "topic_id")
+    return {key: (version_id, purpose, topic) for key, version_id, purpose, topic in rows}
 
 
 # --- what recipients do ---------------------------------------------------------------------------
@@ -139,7 +143,7 @@ def _record(
         .values("contact_id", "template_version__template__key", "origin_type", "step_id")
         .first()
     )
-    if message is None:
+    if message is None or not _may_record(message["contact_id"], now):
         return
     events.record_internal(
         name=name,
@@ -152,6 +156,12 @@ def _record(
         },
         now=now,
     )
+
+
+def _may_record(contact_id: int, now: datetime) -> bool:
+    """A pixel sent before its person said no is answered all the same, and tells us nothing."""
+    decisions = policy.decide(contacts=[contact_id], purpose=Purpose.OPEN_TRACKING, at=now)
+    return decisions[contact_id].is_allowed
 
 
 @transaction.atomic

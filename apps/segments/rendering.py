@@ -133,7 +133,8 @@ def newest_consent(condition: Consent, scope: Scope, columns: Sql) -> Sql:
     """These columns of the last record about this purpose until then, as a scalar subquery."""
     return sql(
         "(SELECT {} FROM consent_consentrecord AS record"
-        " WHERE record.contact_id = {}.id AND record.purpose_id = {} AND record.recorded_at <= {}"
+        " WHERE record.contact_id = {}.id AND record.purpose_id = {}"
+        " AND record.topic_id IS NULL AND record.recorded_at <= {}"
         " ORDER BY record.id DESC LIMIT 1)",
         columns,
         scope.contact,
@@ -146,7 +147,7 @@ def _consent(condition: Consent, scope: Scope, is_wanted: bool) -> Sql:
     """The state answers for all who have not changed their mind since; the records for the rest."""
     holds = sql(
         "EXISTS (SELECT FROM consent_consentstate AS state"
-        " WHERE state.contact_id = {}.id AND state.purpose_id = {}"
+        " WHERE state.contact_id = {}.id AND state.purpose_id = {} AND state.topic_id IS NULL"
         " AND CASE WHEN state.changed_at <= {} THEN state.status ELSE {} END = {})",
         scope.contact,
         param(condition.purpose, "text"),

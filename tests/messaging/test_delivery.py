@@ -116,6 +116,7 @@ def test_deliver_sends_and_records():
 
 def test_deliver_keeps_what_was_said():
     [message] = queued()
+    grant(message.contact, "open_tracking", NOON)
 
     deliver()
 

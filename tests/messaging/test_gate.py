@@ -72,11 +72,15 @@ def test_what_may_go_keeps_every_answer_and_the_consent():
     assert stored["address"]["values"] == {"email": message.contact.email}
     assert stored["consent"]["values"] == {
         "purpose": "email_marketing",
+        "jurisdiction": "UNKNOWN",
+        "rule": "opt_in",
         "status": "granted",
         "method": "form",
         "recorded_at": NOON.isoformat(),
+        "basis": "consent",
         "record": message.consent_record_id,
     }
+    assert message.legal_basis == "consent"
     assert stored["lateness"]["values"] == {"hours_waited": 0.0, "hours_allowed": 48.0}
 
 
@@ -266,8 +270,9 @@ def test_the_gate_asks_a_batch_with_a_fixed_number_of_queries(
     for count in (1, 6):
         for _ in range(count):
             queued(template_version=version)
-        # Claim; pending, lock, suppression, consent, fates, contents in a savepoint; results.
-        with django_assert_num_queries(10):
+        # Claim; pending, lock, wishes, suppression, consent, tracking, fates, contents in a
+        # savepoint; results.
+        with django_assert_num_queries(12):
             deliver()
 
 

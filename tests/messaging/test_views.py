@@ -37,9 +37,10 @@ SALE = "https://shop.example/sale?utm_source=cuepost&utm_medium=email&utm_campai
 
 @pytest.fixture
 def message() -> Message:
-    """Sent, to somebody who agreed."""
+    """Sent, to somebody who agreed to the mail and to its pixel."""
     message = MessageFactory(contact__email="ada@example.com")
     grant(message.contact, "email_marketing", NOON)
+    grant(message.contact, "open_tracking", NOON)
     delivery.deliver(now=NOON, clock=lambda: NOON)
     message.refresh_from_db()
     return message

@@ -47,7 +47,7 @@ class TemplateForm(forms.ModelForm):
 
     class Meta:
         model = Template
-        fields = ["name", "key", "purpose"]
+        fields = ["name", "key", "purpose", "topic"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,7 +84,7 @@ class TemplateAdmin(PageAdmin):
     change_form_template = "admin/messaging/template_page.html"
     empty_text = "Write a mail here, or install a recipe of a workflow: it brings its mails along."
     fieldsets = [
-        ("What it is", {"fields": ["name", "key", "purpose"]}),
+        ("What it is", {"fields": ["name", "key", "purpose", "topic"]}),
         ("What it says", {"fields": ["subject", "html"]}),
     ]
 
