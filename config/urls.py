@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.core.urls")),
     path("", include("apps.events.urls")),
+    path("", include("apps.consent.urls")),
     path("", include("apps.messaging.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
@@ -16,6 +16,8 @@ from apps.contacts.registry import (
     register_panel,
     register_timeline,
 )
+from apps.core.registry import PeriodicTask, register_periodic_task
+from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
 if TYPE_CHECKING:
@@ -47,6 +49,11 @@ class ConsentConfig(AppConfig):
                 )
             return f"{counted(len(contacts), 'contact')} unsubscribed."
 
+        register_periodic_task(
+            PeriodicTask(
+                "Forget unconfirmed sign-ups", "consent.expire_signups", timedelta(minutes=10)
+            )
+        )
         post_migrate.connect(purposes.install, sender=self, dispatch_uid="consent.purposes")
         post_migrate.connect(
             jurisdictions.install, sender=self, dispatch_uid="consent.jurisdictions"
@@ -91,4 +98,44 @@ class ConsentConfig(AppConfig):
                 applies=lambda contact: bool(contact.email),
                 is_danger=True,
             )
+        )
+        register_roles(
+            "consent",
+            {
+                "consentrecord": {
+                    Role.MARKETER: "view add",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add",
+                },
+                "suppression": {
+                    Role.MARKETER: "view add",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add",
+                },
+                "purpose": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change",
+                },
+                "topic": {
+                    Role.MARKETER: "view add change",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change",
+                },
+                "wordingversion": {
+                    Role.MARKETER: "view add",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change",
+                },
+                "jurisdiction": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change",
+                },
+                "signupform": {
+                    Role.MARKETER: "view add change",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+            },
         )

@@ -21,6 +21,15 @@ def confirm_url(signup_uuid: UUID) -> str:
     return f"{settings.BASE_URL}/signup/confirm/{tokens.sign(CONFIRM, signup_uuid.hex)}"
 
 
+def sent_url(signup_uuid: UUID) -> str:
+    """The page after signing up, where the mail can be asked for again."""
+    return f"{settings.BASE_URL}/signup/sent/{tokens.sign(RESEND, signup_uuid.hex)}"
+
+
+def form_url(key: str) -> str:
+    return f"{settings.BASE_URL}/forms/{key}"
+
+
 def read_uuid(purpose: str, token: str) -> UUID:
     """The one that a token of this purpose names, or BadToken."""
     try:

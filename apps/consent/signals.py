@@ -8,3 +8,7 @@ consent_withdrawn = Signal()
 # Sent in the transaction that asks for a mail to somebody who may be no contact yet, with send_key
 # (the occasion), template_key, email, values and now. The floor that writes mails answers.
 mail_wanted = Signal()
+
+# Sent in the transaction in which somebody became a contact by a form, with signup, contact, topics
+# and now.
+signed_up = Signal()

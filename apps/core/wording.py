@@ -66,3 +66,9 @@ def moment(at: datetime) -> str:
     """“2 Mar 2026, 12:00:05 UTC”: exact, and the same for everybody who talks about it."""
     at = at.astimezone(UTC)
     return f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+
+
+def masked(email: str) -> str:
+    """Show enough of an address for its owner to know it: a…@example.com."""
+    name, _, domain = email.partition("@")
+    return f"{name[:1]}…@{domain}" if domain else ""

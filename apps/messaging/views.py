@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.consent.models import ConsentRecord
 from apps.contacts.models import Contact
 from apps.core import tokens
+from apps.core.wording import masked
 from apps.messaging import links, services
 
 logger = logging.getLogger(__name__)
@@ -92,9 +93,3 @@ def _is_from_page(request: HttpRequest) -> bool:
 
 def _not_valid(request: HttpRequest) -> HttpResponse:
     return render(request, "public/link_not_valid.html", status=404)
-
-
-def masked(email: str) -> str:
-    """Show enough of an address for its owner to know it: a…@example.com."""
-    name, _, domain = email.partition("@")
-    return f"{name[:1]}…@{domain}" if domain else ""

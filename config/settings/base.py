@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.core.middleware.WatchPersonalData",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.policy.ContentPolicy",
 ]
@@ -165,6 +166,16 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 FORMAT_MODULE_PATH = "config.formats"
+
+# What the preference page offers: by the code that templates see in contact.locale
+MAIL_LANGUAGES = {
+    "en": "English",
+    "de": "Deutsch",
+    "fr": "Français",
+    "es": "Español",
+    "it": "Italiano",
+    "nl": "Nederlands",
+}
 
 # Files
 STATIC_URL = "static/"

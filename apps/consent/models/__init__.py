@@ -3,7 +3,9 @@
 from apps.consent.models.jurisdictions import Jurisdiction, JurisdictionRule
 from apps.consent.models.purposes import Purpose, Topic, WordingVersion
 from apps.consent.models.records import ConsentRecord, ConsentState, Status
+from apps.consent.models.signups import PendingSignup, SignupForm
 from apps.consent.models.suppressions import LiftedSuppression, Suppression
+from apps.consent.models.wishes import MailPreference
 
 __all__ = [
     "ConsentRecord",
@@ -11,7 +13,10 @@ __all__ = [
     "Jurisdiction",
     "JurisdictionRule",
     "LiftedSuppression",
+    "MailPreference",
+    "PendingSignup",
     "Purpose",
+    "SignupForm",
     "Status",
     "Suppression",
     "Topic",

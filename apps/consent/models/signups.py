@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.consent.models.purposes import Purpose, Topic
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 KEY_BYTES = 12
 
@@ -113,11 +113,13 @@ class PendingSignupQuerySet(models.QuerySet["PendingSignup"]):
         return self.pending().filter(expires_at__lte=now)
 
 
-class PendingSignup(models.Model):
+class PendingSignup(Personal):
     """Somebody, known only by an address that nobody has proved yet, asks to be written to.
 
     It is found by keyed hashes. What is personal goes as soon as it is confirmed or expires.
     """
+
+    personal_fields = ("email_hash", "details")
 
     class Status(models.TextChoices):
         PENDING = "pending", "not confirmed yet"
