@@ -54,6 +54,7 @@ MENU = [
         [
             ("Staff", "badge", "accounts.user"),
             ("Roles", "admin_panel_settings", "auth.group"),
+            ("Access log", "policy", "accounts.accessrecord"),
             ("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
             ("Intervals", "timer", "django_celery_beat.intervalschedule"),
         ],

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from apps.contacts.registry import Panel, register_panel
+from apps.core.roles import Role, register_roles
 from apps.events.registry import Projection, register_projection
 
 
@@ -17,3 +18,15 @@ class CommerceConfig(AppConfig):
                 panel.read_panel,
             )
         )  # fmt: skip
+        register_roles(
+            "commerce",
+            {
+                "cart": {Role.MARKETER: "view", Role.ANALYST: "view", Role.PRIVACY_OFFICER: "view"},
+                "order": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "product": {Role.MARKETER: "view add change delete", Role.ANALYST: "view"},
+            },
+        )

@@ -6,7 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 
 class Product(TimeStamped):
@@ -40,8 +40,10 @@ class CartQuerySet(models.QuerySet["Cart"]):
         return self.filter(status=Cart.Status.OPEN)
 
 
-class Cart(models.Model):
+class Cart(Personal):
     """What somebody has put aside to buy, as told by the shop's events."""
+
+    personal_fields = ("anonymous_id", "url")
 
     class Status(models.TextChoices):
         OPEN = "open", "open"
@@ -137,8 +139,10 @@ class CartItem(models.Model):
         return f"{self.quantity} × {self.name or self.product_key}"
 
 
-class Order(models.Model):
+class Order(Personal):
     """A purchase, as told by the shop's events; the same order told twice is one."""
+
+    personal_fields = ("anonymous_id",)
 
     class Status(models.TextChoices):
         COMPLETED = "completed", "completed"

@@ -9,6 +9,7 @@ from apps.consent.models import ConsentRecord, ConsentState, Purpose, Status
 from apps.contacts.models import Contact
 from apps.contacts.registry import Entry
 from apps.core.pages import object_url
+from apps.core.viewing import lifted
 
 
 def tell(records: Sequence[ConsentRecord]) -> list[Entry]:
@@ -36,11 +37,14 @@ def read_panel(contact: Contact, now: datetime) -> dict[str, Any]:
         state.purpose_id: state
         for state in ConsentState.objects.filter(contact=contact).select_related("record")
     }
+    email = contact.whole().email
+    with lifted():
+        faults = services.verify_chain(contact)
     return {
         "consents": [
             (purpose, states.get(purpose.pk)) for purpose in Purpose.objects.order_by("key")
         ],
-        "faults": services.verify_chain(contact),
-        "suppression": services.find_suppression(contact.email) if contact.email else None,
+        "faults": faults,
+        "suppression": services.find_suppression(email) if email else None,
         "email": contact.email,
     }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.apps import AppConfig
 
 from apps.contacts.registry import Action, register_action
+from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
 if TYPE_CHECKING:
@@ -48,4 +49,14 @@ class ContactsConfig(AppConfig):
                 run=unmark,
                 applies=lambda contact: contact.is_test,
             )
+        )
+        register_roles(
+            "contacts",
+            {
+                "contact": {
+                    Role.MARKETER: "view add change view_personal_data",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view change view_personal_data export_contact",
+                },
+            },
         )

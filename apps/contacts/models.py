@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):
@@ -16,8 +16,10 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         return self.exclude(email=None)
 
 
-class Contact(TimeStamped):
+class Contact(Personal, TimeStamped):
     """One identified person. Anonymous visitors are ids on events until they identify."""
+
+    personal_fields = ("email", "external_id", "first_name", "last_name", "phone", "attributes")
 
     # Who
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -54,6 +56,10 @@ class Contact(TimeStamped):
     objects = ContactQuerySet.as_manager()
 
     class Meta:
+        permissions = [
+            ("view_personal_data", "Can see names, addresses, IDs and what people did"),
+            ("export_contact", "Can export contacts"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["email"],
@@ -76,15 +82,23 @@ class Contact(TimeStamped):
         ]
 
     def __str__(self) -> str:
+        if self.is_masked:
+            return f"Contact {self.pk}"
         return self.name or self.email or self.external_id or str(self.uuid)
+
+    @property
+    def person_id(self) -> int | None:
+        return self.pk
 
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
 
 
-class Identity(models.Model):
+class Identity(Personal):
     """One name by which events find a contact."""
+
+    personal_fields = ("value",)
 
     class Kind(models.TextChoices):
         USER_ID = "user_id", "user ID"

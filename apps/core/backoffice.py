@@ -1,13 +1,17 @@
 """What every page of the admin is made of: fast lists, read-only pages, questions before acting."""
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,8 +20,10 @@ from django.utils.functional import cached_property
 from unfold.decorators import action as unfold_action
 from unfold.enums import ActionVariant
 
+from apps.core.models import Personal
 from apps.core.pages import object_url
 from apps.core.selectors import count_up_to
+from apps.core.viewing import SEE_PEOPLE
 from apps.core.wording import up_to
 
 if TYPE_CHECKING:
@@ -62,6 +68,13 @@ class StaffChangeList(ChangeList):
         super().get_results(request)
         is_selection = bool(self.query or self.has_active_filters)
         self.full_result_count = None if is_selection else self.result_count
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """A search, or an order, by what is hidden would tell it bit by bit."""
+        if cast("StaffAdmin", self.model_admin).is_hidden_from(request):
+            self.query = ""
+            self.params.pop(ORDER_VAR, None)
+        return super().get_queryset(request, *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,59 @@ class StaffAdmin(ModelAdmin):
     empty_text = ""
     # What staff presses then, as text and the name of an address; else the button to add a row.
     empty_link: tuple[str, str] | tuple[()] = ()
+
+    @cached_property
+    def is_about_people(self) -> bool:
+        """Whether its rows tell something of a person, or lead to one."""
+        related = [field.related_model for field in self.opts.get_fields() if field.many_to_one]
+        return any(
+            isinstance(one, type) and issubclass(one, Personal) for one in [self.model, *related]
+        )
+
+    def is_hidden_from(self, request: HttpRequest) -> bool:
+        """Whether they are masked for this member of staff."""
+        return self.is_about_people and not has_perm(request, SEE_PEOPLE)
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        return () if self.is_hidden_from(request) else super().get_search_fields(request)
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        return () if self.is_hidden_from(request) else super().get_sortable_by(request)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Nobody filters by what they may not see."""
+        is_told = _asks_for_personal(self.model, lookup) and not has_perm(request, SEE_PEOPLE)
+        return not is_told and super().lookup_allowed(lookup, value, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and not self.is_hidden_from(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not self.is_hidden_from(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not self.is_hidden_from(request)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._log(request, obj, ADDITION, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._log(request, obj, CHANGE, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        return [self._log(request, row, DELETION, "") for row in queryset]
+
+    def _log(self, request: HttpRequest, row: Model, flag: int, message: Any) -> LogEntry:
+        """Django's own log of changes; it outlives a person, so it names none."""
+        name = f"{self.opts.verbose_name} {row.pk}" if self.is_about_people else str(row)
+        return LogEntry.objects.create(
+            user=request.user,
+            content_type=ContentType.objects.get_for_model(row, for_concrete_model=False),
+            object_id=row.pk,
+            object_repr=name[:200],
+            action_flag=flag,
+            change_message=json.dumps(message) if isinstance(message, list) else message,
+        )
 
     @property
     def request(self) -> HttpRequest:
@@ -255,8 +321,8 @@ class ReadOnlyAdmin(PageAdmin):
 
     def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the actions of this page are offered: to staff who might change such rows."""
-        meta = self.opts
-        return has_perm(request, f"{meta.app_label}.change_{meta.model_name}")
+        name = f"{self.opts.app_label}.change_{self.opts.model_name}"
+        return has_perm(request, name) and not self.is_hidden_from(request)
 
 
 class ReadOnlyInline(TabularInline):
@@ -279,6 +345,18 @@ class ChoiceFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         return self.choices_in_words
+
+
+def _asks_for_personal(model: Any, lookup: str) -> bool:
+    """Whether a filter's path ends at, or leads through, a field that is masked."""
+    for name in lookup.split("__"):
+        if name in getattr(model, "personal_fields", ()):
+            return True
+        try:
+            model = model._meta.get_field(name).related_model or model
+        except FieldDoesNotExist:
+            return False
+    return False
 
 
 def has_perm(request: HttpRequest, permission: str) -> bool:

@@ -29,21 +29,28 @@ class Personal(models.Model):
     class Meta:
         abstract = True
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Never write back what is hidden only from whoever looks."""
+        if self.is_masked:
+            raise PermissionDenied("Who may not see personal data can't change it.")
+        super().save(*args, **kwargs)
+
+    def whole(self) -> Self:
+        """The row with nothing hidden, for a calculation that shows none of it."""
+        if not self.is_masked:
+            return self
+        with viewing.lifted():
+            return type(self)._default_manager.get(pk=self.pk)
+
     @property
     def person_id(self) -> int | None:
         """The contact it is about, where it is known."""
         return getattr(self, "contact_id", None)
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
-        row = super().from_db(db, field_names, values)
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
         page = viewing.current()
         if page is not None:
             page.see(row)
         return row
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Never write back what is hidden only from whoever looks."""
-        if self.is_masked:
-            raise PermissionDenied("Who may not see personal data can't change it.")
-        super().save(*args, **kwargs)

@@ -18,6 +18,7 @@ from apps.core.registry import (
     register_report,
     register_stage,
 )
+from apps.core.roles import Role, register_roles
 
 
 class EventsConfig(AppConfig):
@@ -81,4 +82,19 @@ class EventsConfig(AppConfig):
                 permission="events.view_source",
                 is_done=selectors.has_events,
             )
+        )
+        register_roles(
+            "events",
+            {
+                "event": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "rejectedevent": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+            },
         )

@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 PROCESSING_FAILED = "processing_failed"
 
@@ -35,6 +35,13 @@ class Source(TimeStamped):
     )
     is_active = models.BooleanField(
         default=True, help_text="While off, its keys are refused and nothing is stored."
+    )
+    is_consent_settled = models.BooleanField(
+        "consent is settled at the source",
+        default=False,
+        help_text="On: this website or server sends only what people have allowed, so an event "
+        "that says nothing about consent is kept. Off: such an event is kept only where the person "
+        "has allowed tracking, or lives where the law waits for a no.",
     )
     is_internal = models.BooleanField(
         default=False, editable=False, help_text="Cuepost itself; nobody holds its keys."
@@ -62,8 +69,10 @@ class Shard(models.Model):
         return str(self.number)
 
 
-class InboxEvent(models.Model):
+class InboxEvent(Personal):
     """An event that was acknowledged and waits for the pipeline."""
+
+    personal_fields = ("person_keys", "payload")
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
     is_secret = models.BooleanField(help_text="Whether it came with the secret key.")
@@ -93,8 +102,10 @@ class InboxEvent(models.Model):
         return self.message_id
 
 
-class RejectedEvent(models.Model):
+class RejectedEvent(Personal):
     """An acknowledged event that could not be used; it can be replayed once the cause is gone."""
+
+    personal_fields = ("detail", "person_keys", "payload")
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
     is_secret = models.BooleanField()
@@ -141,12 +152,14 @@ class EventQuerySet(models.QuerySet["Event"]):
         ).exclude(anonymous_id="")
 
 
-class Event(models.Model):
+class Event(Personal):
     """One thing that somebody did.
 
     The table is range-partitioned by month on `received_at`; its real primary key is
     (id, received_at), and each partition has a unique index on (source, message_id).
     """
+
+    personal_fields = ("anonymous_id", "properties", "context")
 
     class Type(models.TextChoices):
         TRACK = "track", "track"

@@ -13,6 +13,7 @@ from apps.core.registry import (
     register_report,
     register_stage,
 )
+from apps.core.roles import Role, register_roles
 from apps.events.registry import Projection, register_projection
 
 
@@ -65,4 +66,20 @@ class MessagingConfig(AppConfig):
                 at="queued_at",
                 tell=wording.tell,
             )
+        )
+        register_roles(
+            "messaging",
+            {
+                "message": {
+                    Role.MARKETER: "view change",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "template": {Role.MARKETER: "view add change", Role.ANALYST: "view"},
+                "servicemail": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+            },
         )

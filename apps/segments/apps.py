@@ -1,5 +1,15 @@
 from django.apps import AppConfig
 
+from apps.core.roles import Role, register_roles
+
 
 class SegmentsConfig(AppConfig):
     name = "apps.segments"
+
+    def ready(self) -> None:
+        register_roles(
+            "segments",
+            {
+                "segment": {Role.MARKETER: "view add change", Role.ANALYST: "view"},
+            },
+        )

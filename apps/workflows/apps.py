@@ -21,6 +21,7 @@ from apps.core.registry import (
     register_report,
     register_stage,
 )
+from apps.core.roles import Role, register_roles
 from apps.events.registry import Projection, register_projection
 from apps.messaging.registry import GateCheck, register_check, register_origin, register_words
 
@@ -111,4 +112,15 @@ class WorkflowsConfig(AppConfig):
                 permission="workflows.change_workflow",
                 is_done=panel.has_been_live,
             )
+        )
+        register_roles(
+            "workflows",
+            {
+                "workflow": {Role.MARKETER: "view add change", Role.ANALYST: "view"},
+                "enrollment": {
+                    Role.MARKETER: "view change",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+            },
         )

@@ -6,7 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 
 class Workflow(TimeStamped):
@@ -84,8 +84,10 @@ class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
         return list(rows.select_for_update(skip_locked=True, of=("self",))[:limit])
 
 
-class Enrollment(models.Model):
+class Enrollment(Personal):
     """One contact's passage through one workflow, from entry to exit."""
+
+    personal_fields = ("context",)
 
     class Status(models.TextChoices):
         LIVE = "live", "in the workflow"

@@ -14,7 +14,8 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from apps.accounts.models import User
+from apps.accounts import services as accounts
+from apps.accounts.models import AccessRecord, User
 from apps.commerce.models import Cart, Order, Product
 from apps.consent import services as consent
 from apps.consent.models import ConsentRecord, Purpose, Suppression
@@ -82,7 +83,14 @@ def _solar() -> SolarSchedule:
     return SolarSchedule.objects.create(event="sunrise", latitude=latitude, longitude=10)
 
 
+def _access_record() -> AccessRecord:
+    return accounts.record_access(
+        user=StaffFactory(), kind="view", what="contact", contact_ids=[1], now=NOON
+    )
+
+
 SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
+    AccessRecord: _access_record,
     Cart: lambda: CartItemFactory().cart,
     ClockedSchedule: _clocked,
     ConsentRecord: lambda: grant(ContactFactory(), Purpose.EMAIL_MARKETING, NOON),

@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 
 from apps.consent.models.purposes import Purpose, Topic
+from apps.core.models import Personal
 
 # Written with the record and readable until they are forgotten; the seal covers their salted hash.
 PERSONAL = ("source", "source_url", "ip_network", "user_agent", "evidence")
@@ -50,13 +51,15 @@ def _lasting_columns(row: str) -> str:
     return ", ".join(f"{row}.{column}" for column in columns)
 
 
-class ConsentRecord(models.Model):
+class ConsentRecord(Personal):
     """One statement of one person about one purpose; kept as proof and never changed.
 
     The records of a contact form a chain: `record_hash` covers the content and the hash before it,
     so a changed or missing record shows. The personal part is covered by `personal_hash`, which is
     salted: it can be forgotten, and the chain still holds.
     """
+
+    personal_fields = ("source", "source_url", "ip_network", "user_agent", "evidence")
 
     class Method(models.TextChoices):
         API = "api", "API"

@@ -2,9 +2,13 @@
 
 from django.db import models
 
+from apps.core.models import Personal
 
-class Suppression(models.Model):
+
+class Suppression(Personal):
     """An address that is never written to, kept as a keyed hash so that it outlives the person."""
+
+    personal_fields = ("email_hash",)
 
     class Reason(models.TextChoices):
         UNSUBSCRIBED = "unsubscribed", "unsubscribed"
