@@ -38,7 +38,7 @@ def lay() -> Ground:
     """Make the tables and the people; cart recovery is live, as in a shop that uses it."""
     call_command("migrate", verbosity=0)
     now = datetime.now(UTC)
-    source, secret_key = events.create_source(name="Benchmark", now=now)
+    source, secret_key = events.create_source(name="Benchmark", is_consent_settled=True, now=now)
     for start in range(0, PEOPLE, 500):
         who = [_identify(number) for number in range(start, start + 500)]
         events.accept(source=source, is_secret=True, messages=who, received_at=now)

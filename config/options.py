@@ -162,6 +162,12 @@ def read_log_level(text: str) -> str:
     return text.upper()
 
 
+def read_choice(name: str, text: str, choices: set[str]) -> str:
+    if text.lower() not in choices:
+        raise OptionError(f"{name} must be one of {', '.join(sorted(choices))}, not {text!r}.")
+    return text.lower()
+
+
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)

@@ -17,7 +17,8 @@ from apps.consent.models import (
     Status,
     Suppression,
 )
-from apps.consent.recording import Key, Statement
+from apps.consent.recording import Key
+from apps.consent.recording import Statement as Statement
 from apps.consent.signals import consent_withdrawn
 from apps.contacts.models import Contact
 from apps.core.hashing import keyed_hash

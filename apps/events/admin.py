@@ -33,8 +33,8 @@ class SourceAdmin(PageAdmin):
     sortable_by = ["name"]
     ordering = ["name"]
     change_form_template = "admin/events/source_page.html"
-    fieldsets = [(None, {"fields": ["name", "is_active"]})]
-    add_fieldsets = [(None, {"fields": ["name"]})]
+    fieldsets = [(None, {"fields": ["name", "is_active", "is_consent_settled"]})]
+    add_fieldsets = [(None, {"fields": ["name", "is_consent_settled"]})]
     actions_detail = ["rotate_secret_key"]
     empty_text = (
         "A source is a website or server that sends events. Make one to get its keys: a public key "
@@ -57,7 +57,9 @@ class SourceAdmin(PageAdmin):
         if change:
             services.change_source(source=obj)
             return
-        source, secret_key = services.create_source(name=obj.name, now=timezone.now())
+        source, secret_key = services.create_source(
+            name=obj.name, is_consent_settled=obj.is_consent_settled, now=timezone.now()
+        )
         obj.__dict__.update(source.__dict__)
         # For the answer to this very request, and for no other.
         obj.secret_key = secret_key  # type: ignore[attr-defined]

@@ -98,10 +98,14 @@ class TrackingView(LeanView):
         if found is None:
             raise requests.Unauthorized("No active source has this write key.")
         source, is_secret = found
+        # A server's own request says nothing about the browser of whom it speaks.
+        is_gpc = requests.has_gpc(plain) and not is_secret
+        if is_gpc:
+            requests.note_gpc(messages)
         accepted = services.accept(
             source=source, is_secret=is_secret, messages=messages, received_at=received_at
         )
-        return _report(accepted, is_batch=is_batch)
+        return _report(accepted, is_batch=is_batch, is_gpc=is_gpc)
 
 
 class SettingsView(LeanView):
@@ -133,8 +137,9 @@ class SettingsView(LeanView):
             "legacyVideoPluginsEnabled": False,
             "remotePlugins": [],
         }
-        response = answer(settings)
+        response = answer({**settings, **_gpc(requests.has_gpc(plain))})
         response["Cache-Control"] = "public, max-age=60"
+        patch_vary_headers(response, ["Sec-GPC"])
         return response
 
 
@@ -144,10 +149,15 @@ def answer(content: dict[str, Any], *, status: int = 200) -> HttpResponse:
     )
 
 
-def _report(accepted: services.Accepted, *, is_batch: bool) -> HttpResponse:
+def _gpc(is_sent: bool) -> dict[str, str]:
+    """The confirmation that a browser's signal was heeded, for the page to show."""
+    return {"gpc": "honored"} if is_sent else {}
+
+
+def _report(accepted: services.Accepted, *, is_batch: bool, is_gpc: bool) -> HttpResponse:
     if not accepted.rejected:
-        return answer({"success": True})
+        return answer({"success": True, **_gpc(is_gpc)})
     if not is_batch:
         return answer({"success": False, "error": accepted.rejected[0][1]}, status=400)
     rejected = [{"index": index, "reason": reason} for index, reason in accepted.rejected]
-    return answer({"success": True, "rejected": rejected})
+    return answer({"success": True, "rejected": rejected, **_gpc(is_gpc)})

@@ -48,6 +48,7 @@ class _Work:
     name: str
     said: dict[str, bool]
     claim: Claim
+    is_consent_settled: bool = True
     keep: Keep = Keep.ALL
     contact_id: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -55,14 +56,15 @@ class _Work:
 
 def process(items: list[Item], *, now: datetime) -> None:
     """Bring a batch of one shard into effect. Call inside a transaction."""
-    work = [_read(item) for item in _new(items)]
+    sources = {source.pk: source for source in Source.objects.filter(pk__in=_sources(items))}
+    work = [_read(item, sources[item.source_id]) for item in _new(items)]
     directory = Directory(one.claim for one in work)
     found = [one.message.contact_id or directory.find(one.claim) for one in work]
     states = privacy.states_of({pk for pk in found if pk is not None})
-    _judge(work, found, states)
+    _judge(work, found, states, now)
     resolutions = resolve(claims=[one.claim for one in work], now=now, directory=directory)
     _assign(work, resolutions)
-    _record_consents(work, states, now)
+    _record_consents(work, states, sources, now)
 
     entries = [_entry(one) for one in work]
     log.write(entries)
@@ -74,7 +76,11 @@ def process(items: list[Item], *, now: datetime) -> None:
     }
     batch = Batch(
         now=now,
-        events=[entry.event for entry in entries if entry.event.type != Event.Type.DROPPED],
+        events=[
+            entry.event
+            for one, entry in zip(work, entries, strict=True)
+            if one.keep not in (Keep.COUNT, Keep.NOTHING)
+        ],
         adopted=log.adopt(adoptions, now=now),
         adoptions=adoptions,
     )
@@ -103,7 +109,11 @@ def _look_back(items: list[Item]) -> datetime | None:
     return min(item.received_at for item in items) - log.LOOK_BACK
 
 
-def _read(item: Item) -> _Work:
+def _sources(items: list[Item]) -> set[int]:
+    return {item.source_id for item in items}
+
+
+def _read(item: Item, source: Source) -> _Work:
     message = messages.decode(item.payload)
     names = messages.read_names(message)
     claim = Claim(
@@ -116,7 +126,9 @@ def _read(item: Item) -> _Work:
         traits=_traits(message) if message.type == "identify" else None,
     )
     name = messages.event_name(message)
-    return _Work(item, message, name, privacy.preferences(message.context), claim)
+    # Whoever brings history in answers for it; our own events are asked about where they arise.
+    is_settled = source.is_consent_settled or source.is_internal or item.is_backfill
+    return _Work(item, message, name, privacy.preferences(message.context), claim, is_settled)
 
 
 def _traits(message: Message) -> dict[str, Any]:
@@ -125,8 +137,11 @@ def _traits(message: Message) -> dict[str, Any]:
     return {**(nested if isinstance(nested, dict) else {}), **(message.traits or {})}
 
 
-def _judge(work: list[_Work], found: list[int | None], states: privacy.States) -> None:
+def _judge(
+    work: list[_Work], found: list[int | None], states: privacy.States, now: datetime
+) -> None:
     """Decide what is kept, event by event: a refusal counts from the moment it is made."""
+    may_track = _may_track(work, found, now)
     refusals: dict[object, str] = {}
     for one, contact_id in zip(work, found, strict=True):
         claim = one.claim
@@ -134,7 +149,13 @@ def _judge(work: list[_Work], found: list[int | None], states: privacy.States) -
         state = refusals.get(person) or states.get((contact_id or 0, Purpose.TRACKING))
         name = one.name if one.message.type == "track" else ""
         one.keep = privacy.judge(
-            said=one.said, state=state, name=name, is_secret=one.item.is_secret
+            said=one.said,
+            state=state,
+            name=name,
+            is_secret=one.item.is_secret,
+            is_silence_enough=one.is_consent_settled
+            or refusals.get(person) == Status.GRANTED
+            or may_track.get(contact_id, False),
         )
         is_allowed = one.said.get(Purpose.TRACKING)
         if one.item.is_secret and is_allowed:
@@ -143,6 +164,16 @@ def _judge(work: list[_Work], found: list[int | None], states: privacy.States) -
             refusals[person] = Status.DENIED
         if one.keep is not Keep.ALL:
             _reduce(one)
+
+
+def _may_track(work: list[_Work], found: list[int | None], now: datetime) -> dict[int | None, bool]:
+    """Ask about those whose events say nothing, where that is no yes by itself."""
+    silent = {
+        contact_id
+        for one, contact_id in zip(work, found, strict=True)
+        if not one.is_consent_settled and Purpose.TRACKING not in one.said
+    }
+    return privacy.may_track(silent, now) if silent else {}
 
 
 def _reduce(one: _Work) -> None:
@@ -177,14 +208,15 @@ def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
             one.notes["notes"] = others
 
 
-def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -> None:
+def _record_consents(
+    work: list[_Work], states: privacy.States, sources: dict[int, Source], now: datetime
+) -> None:
     said = [one for one in work if one.said and one.contact_id is not None]
     if not said:
         return
     # Contacts that were made or linked just now have states that weren't read yet.
     unread = {one.contact_id for one in said} - {contact_id for contact_id, _ in states}
     states.update(privacy.states_of(pk for pk in unread if pk is not None))
-    names = dict(Source.objects.values_list("pk", "name"))
     statements = [
         statement
         for one in said
@@ -194,7 +226,7 @@ def _record_consents(work: list[_Work], states: privacy.States, now: datetime) -
             said=one.said,
             context=one.message.context,
             is_secret=one.item.is_secret,
-            source=names[one.item.source_id],
+            source=sources[one.item.source_id].name,
             said_at=one.item.received_at,
         )
     ]
@@ -210,18 +242,19 @@ def _entry(one: _Work) -> log.Entry:
     occurred_at, note = _occurred(item.received_at, sent_at, original_at)
     if note or (original_at is None and message.timestamp is not None):
         one.notes["clock"] = note or "unreadable"
+    is_counted = one.keep is Keep.COUNT
     context = (message.context or {}) if one.keep is Keep.ALL else {}
-    if "cuepost" in context or one.notes:
+    if "cuepost" in context or (one.notes and not is_counted):
         context = {name: value for name, value in context.items() if name != "cuepost"}
         if one.notes:
             context["cuepost"] = one.notes
     event = ProcessedEvent(
         id=0,
-        contact_id=one.contact_id,
+        contact_id=None if is_counted else one.contact_id,
         anonymous_id=(one.claim.anonymous_id or "") if one.keep is Keep.ALL else "",
         type=message.type,
         name=one.name,
-        properties=_properties(message),
+        properties=_properties(one),
         context=context,
         source_id=item.source_id,
         message_id=item.message_id,
@@ -253,9 +286,10 @@ def _trace(item: Item) -> log.Entry:
     return log.Entry(event, None, None)
 
 
-def _properties(message: Message) -> dict[str, Any]:
+def _properties(one: _Work) -> dict[str, Any]:
+    message = one.message
     told = message.traits if message.type in ("identify", "group") else message.properties
-    return told or {}
+    return privacy.countable(told or {}) if one.keep is Keep.COUNT else told or {}
 
 
 def _told_at(message: Message) -> datetime | None:

@@ -104,7 +104,27 @@ def read_pixel(request: HttpRequest) -> dict[str, str]:
     browser = cookies.get("cuepost_anonymous_id", "")
     if is_own and is_image and is_allowed and _UUID.fullmatch(browser):
         told.setdefault("anonymous_id", browser)
+        told.setdefault("consent", "1")
     return told
+
+
+def note_gpc(messages: list[Any]) -> None:
+    """Write into each message of a browser that it sends the Global Privacy Control."""
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        context = message.get("context")
+        if context is None:
+            context = message["context"] = {}
+        if isinstance(context, dict):
+            consent = context.get("consent")
+            told = consent if isinstance(consent, dict) else {}
+            context["consent"] = {**told, "gpc": True}
+
+
+def has_gpc(request: HttpRequest) -> bool:
+    """Whether the browser says on behalf of its person that their data must not be sold."""
+    return request.headers.get("Sec-GPC") == "1"
 
 
 def read_key(request: HttpRequest, told: object) -> str:

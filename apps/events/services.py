@@ -51,9 +51,16 @@ class Accepted:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
 
-def create_source(*, name: str, now: datetime) -> tuple[Source, str]:
+def create_source(
+    *, name: str, now: datetime, is_consent_settled: bool = False
+) -> tuple[Source, str]:
     """Make a source; return it with its secret key, which can't be read again later."""
-    source = Source(name=name, public_key=f"pk_{secrets.token_urlsafe(KEY_BYTES)}", created_at=now)
+    source = Source(
+        name=name,
+        public_key=f"pk_{secrets.token_urlsafe(KEY_BYTES)}",
+        is_consent_settled=is_consent_settled,
+        created_at=now,
+    )
     secret_key = _give_secret_key(source)
     source.save(force_insert=True)
     return source, secret_key
@@ -68,8 +75,8 @@ def rotate_secret_key(*, source: Source) -> str:
 
 
 def change_source(*, source: Source) -> None:
-    """Store its name and whether it is on; a switched-off source is refused within seconds."""
-    source.save(update_fields=["name", "is_active", "updated_at"])
+    """Store what staff has changed; a switched-off source is refused within seconds."""
+    source.save(update_fields=["name", "is_active", "is_consent_settled", "updated_at"])
     forget_keys()
 
 
@@ -158,10 +165,17 @@ def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accept
         "userId": told.pop("user_id", None),
         "anonymousId": told.pop("anonymous_id", None),
         "messageId": told.pop("message_id", None),
-        "properties": told,
-        "context": {"library": {"name": "pixel"}},
+        "properties": {name: value for name, value in told.items() if name != "consent"},
+        "context": {"library": {"name": "pixel"}, **_pixel_consent(told)},
     }
     return accept(source=source, is_secret=False, messages=[message], received_at=received_at)
+
+
+def _pixel_consent(told: dict[str, str]) -> dict[str, Any]:
+    """A page that has asked its visitor says so: consent=1, or 0."""
+    answers = {"1": True, "true": True, "0": False, "false": False}
+    answer = answers.get(told.get("consent", "").lower())
+    return {} if answer is None else {"consent": {"categoryPreferences": {"tracking": answer}}}
 
 
 def record_internal(

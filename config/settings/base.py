@@ -234,6 +234,14 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 
+# Privacy: of an event without the consent that it needs either nothing stays, or what can be
+# counted and leads to nobody
+TRACKING_WITHOUT_CONSENT = options.read_choice(
+    "TRACKING_WITHOUT_CONSENT",
+    env.str("TRACKING_WITHOUT_CONSENT", default="drop"),
+    {"drop", "anonymous"},
+)
+
 # Tracking API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -14,7 +14,10 @@ from tests.instants import NOON
 
 
 class SourceFactory(DjangoModelFactory):
-    """A source whose keys the test can read: `source.public_key` and `source.secret_key`."""
+    """A source whose keys the test can read: `source.public_key` and `source.secret_key`.
+
+    It sends only what people have allowed, unless a test says otherwise.
+    """
 
     class Meta:
         model = Source
@@ -25,6 +28,7 @@ class SourceFactory(DjangoModelFactory):
     name = factory.LazyAttribute(lambda source: f"Shop {source.number}")
     public_key = factory.LazyAttribute(lambda source: f"pk_test_{source.number}")
     secret_key_hash = factory.LazyAttribute(lambda source: keyed_hash(f"sk_test_{source.number}"))
+    is_consent_settled = True
     secret_key_hint = factory.LazyAttribute(lambda source: f"…{source.number}")
 
     @classmethod

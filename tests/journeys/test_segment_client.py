@@ -83,6 +83,7 @@ def test_every_kind_of_call_is_stored(client):
 
 
 def test_two_thousand_calls_arrive_once_each(client):
+    client.identify("ada", {"email": "ada@example.com"}, context=CONSENT)
     for number in range(2000):
         client.track("ada", "Product Viewed", {**CUP, "number": number})
     client.flush()

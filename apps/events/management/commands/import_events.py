@@ -110,7 +110,10 @@ class Command(BaseCommand):
     def _source(self, name: str) -> Source:
         source = Source.objects.filter(name=name).first()
         if source is None:
-            source, _ = services.create_source(name=name, now=timezone.now())
+            # Whoever brings a file answers for what is in it.
+            source, _ = services.create_source(
+                name=name, is_consent_settled=True, now=timezone.now()
+            )
             self.stdout.write(f"Made the source “{name}”; make a new secret key to send with it.")
         if source.is_internal or not source.is_active:
             raise CommandError(f"The source “{name}” takes no events.")
