@@ -10,7 +10,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from apps.accounts import receivers  # noqa: PLC0415 -- models are ready only now
 
-        *_, last = apps.get_app_configs()
+        # Migrations are told of for apps that have models only.
+        *_, last = (app for app in apps.get_app_configs() if app.models_module)
         post_migrate.connect(
             receivers.install_roles, sender=last, dispatch_uid="accounts.install_roles"
         )

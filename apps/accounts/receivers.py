@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.apps import AppConfig
+from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import AnonymousUser
 from django.dispatch import receiver
 
@@ -17,6 +19,7 @@ def record_access(
     services.record_access(user=user if isinstance(user, User) else None, **access)
 
 
-def install_roles(**_: Any) -> None:
-    """Connected to the last app's migrations: permissions are there by then."""
+def install_roles(*, sender: AppConfig, **_: Any) -> None:
+    """Connected to the last app's migrations: the permissions of all others are there by then."""
+    create_permissions(sender, verbosity=0)
     services.install_roles()

@@ -168,7 +168,7 @@ class StaffAdmin(ModelAdmin):
         """Django's own log of changes; it outlives a person, so it names none."""
         name = f"{self.opts.verbose_name} {row.pk}" if self.is_about_people else str(row)
         return LogEntry.objects.create(
-            user=request.user,
+            user_id=cast("int", request.user.pk),
             content_type=ContentType.objects.get_for_model(row, for_concrete_model=False),
             object_id=row.pk,
             object_repr=name[:200],

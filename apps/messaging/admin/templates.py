@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from apps.contacts.models import Contact
 from apps.core.backoffice import PageAdmin, has_perm
+from apps.core.viewing import SEE_PEOPLE
 from apps.messaging import preview, publishing, services, wording
 from apps.messaging.admin.frame import frame
 from apps.messaging.models import Template, TemplateVersion
@@ -162,8 +163,8 @@ def _shown_version(request: HttpRequest, template: Template) -> TemplateVersion 
 
 
 def _chosen_contact(request: HttpRequest) -> Contact:
-    """Whom the preview is for; somebody invented for staff who may not see contacts."""
-    if not has_perm(request, "contacts.view_contact"):
+    """Whom the preview is for; somebody invented for staff who may not see people."""
+    if not (has_perm(request, "contacts.view_contact") and has_perm(request, SEE_PEOPLE)):
         return preview.invented_contact()
     return preview.find_contact(request.GET.get("contact", ""))
 
