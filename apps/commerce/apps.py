@@ -9,8 +9,13 @@ class CommerceConfig(AppConfig):
     name = "apps.commerce"
 
     def ready(self) -> None:
-        from apps.commerce import panel, projection  # noqa: PLC0415 -- models are ready only now
+        from apps.commerce import (  # noqa: PLC0415 -- models are ready only now
+            panel,
+            personal,
+            projection,
+        )
 
+        personal.register()
         register_projection(Projection("commerce", 40, projection.apply))
         register_panel(
             Panel(

@@ -32,7 +32,9 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.consent import (  # noqa: PLC0415 -- models are ready only now
+            banners,
             jurisdictions,
+            personal,
             purposes,
             services,
             wording,
@@ -49,12 +51,17 @@ class ConsentConfig(AppConfig):
                 )
             return f"{counted(len(contacts), 'contact')} unsubscribed."
 
+        personal.register()
         register_periodic_task(
             PeriodicTask(
                 "Forget unconfirmed sign-ups", "consent.expire_signups", timedelta(minutes=10)
             )
         )
+        register_periodic_task(
+            PeriodicTask("Finish erasures", "consent.finish_erasures", timedelta(minutes=1))
+        )
         post_migrate.connect(purposes.install, sender=self, dispatch_uid="consent.purposes")
+        post_migrate.connect(banners.install, sender=self, dispatch_uid="consent.banners")
         post_migrate.connect(
             jurisdictions.install, sender=self, dispatch_uid="consent.jurisdictions"
         )

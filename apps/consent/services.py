@@ -34,6 +34,7 @@ FROM (
 # From the weakest to the strongest: a stronger reason takes the place of a weaker one.
 _STRENGTH = [
     Suppression.Reason.UNSUBSCRIBED,
+    Suppression.Reason.ERASED,
     Suppression.Reason.IMPORTED,
     Suppression.Reason.MANUAL,
     Suppression.Reason.BOUNCED,
@@ -225,7 +226,10 @@ def _follow_up(
 
 
 def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> None:
-    """Who explicitly agrees again may be written to again; bounces and complaints stay."""
+    """Who explicitly agrees again may be written to again, also after an erasure.
+
+    Bounces and complaints stay.
+    """
     agreeing = {
         statement.contact_id
         for statement in statements
@@ -236,5 +240,6 @@ def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> Non
     emails = Contact.objects.filter(pk__in=agreeing.intersection(granted)).reachable()
     hashes = [_email_hash(email or "") for email in emails.values_list("email", flat=True)]
     Suppression.objects.filter(
-        email_hash__in=hashes, reason=Suppression.Reason.UNSUBSCRIBED
+        email_hash__in=hashes,
+        reason__in=[Suppression.Reason.UNSUBSCRIBED, Suppression.Reason.ERASED],
     ).delete()

@@ -77,12 +77,12 @@ def sign_up(*, form: SignupForm, entry: Entry, now: datetime) -> PendingSignup:
     email, details = _read(form, entry)
     ip_hash = hide_ip(entry.trace.ip) if entry.trace.ip else ""
     _check_network(ip_hash, now)
-    email_hash = _email_hash(email)
+    hashed = email_hash(email)
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [email_hash])
+        cursor.execute(_LOCK, [hashed])
     signup, _ = PendingSignup.objects.update_or_create(
         form=form,
-        email_hash=email_hash,
+        email_hash=hashed,
         status=PendingSignup.Status.PENDING,
         defaults={
             "ip_hash": ip_hash,
@@ -210,7 +210,7 @@ def _cleaned(text: str) -> str:
     return " ".join(shown.split())[:MAX_TEXT]
 
 
-def _email_hash(email: str) -> str:
+def email_hash(email: str) -> str:
     return keyed_hash(f"email:{email}")
 
 

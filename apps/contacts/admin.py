@@ -90,6 +90,10 @@ class ContactAdmin(PageAdmin):
     def test(self, contact: Contact) -> str:
         return "test contact" if contact.is_test else ""
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        """Who was erased is nobody, and has no page."""
+        return super().get_queryset(request).filter(erased_at=None)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

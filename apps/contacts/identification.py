@@ -12,7 +12,7 @@ Several workers may resolve at once. Whoever wants to write first takes advisory
 involved and then the rows of the contacts, each in one order, so that nobody waits in a circle.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -103,9 +103,7 @@ def resolve(
     directory = directory or Directory(claims)
     writers = [claim for claim in claims if directory.wants_to_write(claim)]
     if writers:
-        with connection.cursor() as cursor:
-            names = ["\x1f".join(name) for claim in writers for name in names_of(claim)]
-            cursor.execute(_LOCK, [text_array(names)])
+        lock_names(name for claim in writers for name in names_of(claim))
         # Read again: whoever held the locks has committed.
         directory = Directory(claims)
         directory.load_rows(writers)
@@ -115,6 +113,12 @@ def resolve(
         session.save(now)
     # A browser that was linked by a later claim of this set is known to the earlier ones too.
     return [session.resolution(*answer) for answer in answers]
+
+
+def lock_names(names: Iterable[Name]) -> None:
+    """Let nobody else make, link or change whoever has these names until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [text_array("\x1f".join(name) for name in names)])
 
 
 class _Session:

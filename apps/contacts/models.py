@@ -15,6 +15,10 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         """Contacts that have an e-mail address."""
         return self.exclude(email=None)
 
+    def present(self) -> Self:
+        """Everybody but those who were erased."""
+        return self.filter(erased_at=None)
+
 
 class Contact(Personal, TimeStamped):
     """One identified person. Anonymous visitors are ids on events until they identify."""
@@ -53,6 +57,14 @@ class Contact(Personal, TimeStamped):
         "test contact", default=False, help_text="Gets test mails; left out of every count."
     )
 
+    # Whether there still is somebody
+    erased_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since then the row stands for nobody; what is counted hangs on it.",
+    )
+
     objects = ContactQuerySet.as_manager()
 
     class Meta:
@@ -78,6 +90,18 @@ class Contact(Personal, TimeStamped):
             ),
             models.CheckConstraint(
                 condition=~Q(external_id=""), name="contact_external_id_is_none_or_text"
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at=None)
+                | Q(
+                    email=None,
+                    external_id=None,
+                    first_name="",
+                    last_name="",
+                    phone="",
+                    attributes={},
+                ),
+                name="contact_erased_is_empty",
             ),
         ]
 

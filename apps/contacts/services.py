@@ -2,9 +2,11 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from uuid import uuid4
 
 from django.db import transaction
 
+from apps.contacts import identification
 from apps.contacts.addresses import normalize_email
 from apps.contacts.directory import Claim, Directory, Mode
 from apps.contacts.identification import Resolution, resolve
@@ -16,6 +18,7 @@ __all__ = [
     "Mode",
     "NameTaken",
     "Resolution",
+    "blank",
     "mark_test",
     "normalize_email",
     "resolve",
@@ -44,6 +47,37 @@ def save_contact(*, contact: Contact, now: datetime) -> None:
         )
         if identity.contact_id != contact.pk:
             raise NameTaken(f"Another contact is already known by {value}.")
+
+
+@transaction.atomic
+def blank(*, contact_id: int, now: datetime) -> list[tuple[str, str]]:
+    """Let a contact stand for nobody from now on; return the names that led to it.
+
+    Its number stays for what is counted. The uuid is a new one, so that old signed links are dead.
+    Nobody can find it by any name, so nothing that arrives later is taken for its.
+    """
+    names = _names_of(contact_id)
+    identification.lock_names(names)
+    contact = Contact.objects.select_for_update().get(pk=contact_id)
+    names += [name for name in _names_of(contact_id) if name not in names]
+    contact.identities.all().delete()
+    contact.uuid = uuid4()
+    contact.email = contact.external_id = None
+    contact.first_name = contact.last_name = contact.phone = ""
+    contact.locale = contact.time_zone = contact.country = ""
+    contact.attributes = {}
+    contact.erased_at = now
+    contact.save()
+    return names
+
+
+def _names_of(contact_id: int) -> list[tuple[str, str]]:
+    names = list(Identity.objects.filter(contact=contact_id).values_list("kind", "value"))
+    own = Contact.objects.filter(pk=contact_id).values_list("email", "external_id")
+    for email, user_id in own:
+        pairs = ((Identity.Kind.EMAIL, email), (Identity.Kind.USER_ID, user_id))
+        names += [(kind.value, value) for kind, value in pairs if value]
+    return list(dict.fromkeys(names))
 
 
 def mark_test(*, contact_ids: Collection[int], is_test: bool, now: datetime) -> int:

@@ -27,6 +27,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from apps.events import (  # noqa: PLC0415 -- models are ready only now
             lanes,
+            personal,
             pipeline,
             selectors,
             wording,
@@ -39,6 +40,7 @@ class EventsConfig(AppConfig):
         def measure(now: datetime) -> Lag:
             return selectors.inbox_lag(now)
 
+        personal.register()
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
         register_stage(Stage("events", 30, drain))
         register_probe(Probe("inbox", "Events waiting", measure))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from apps.consent import banners
 from apps.consent import services as consent
 from apps.consent.models import Purpose, Status
 from apps.contacts.identification import UNVERIFIED
@@ -74,6 +75,8 @@ def process(items: list[Item], *, now: datetime) -> None:
         if resolution.contact_id is not None
         for browser in resolution.linked
     }
+    if adoptions:
+        banners.adopt(adoptions=adoptions, now=now)
     batch = Batch(
         now=now,
         events=[
@@ -193,7 +196,7 @@ def _reduce(one: _Work) -> None:
 def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
     # Only our own events name the contact itself; it may have been erased meanwhile.
     named = {pk for one in work if (pk := one.message.contact_id)}
-    rows = Contact.objects.filter(pk__in=named) if named else Contact.objects.none()
+    rows = Contact.objects.present().filter(pk__in=named) if named else Contact.objects.none()
     existing = set(rows.values_list("pk", flat=True))
     for one, resolution in zip(work, resolutions, strict=True):
         one.contact_id = resolution.contact_id

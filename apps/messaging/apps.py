@@ -23,12 +23,15 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from apps.messaging import (  # noqa: PLC0415 -- models are ready only now
             delivery,
+            personal,
             projection,
             receivers,
             selectors,
             servicemail,
             wording,
         )
+
+        personal.register()
 
         def send(now: datetime) -> int:
             return delivery.reap(now=now) + delivery.deliver(now=now)

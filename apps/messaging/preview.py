@@ -75,7 +75,7 @@ def find_contact(address: str) -> Contact:
     found = Contact.objects.filter(email=address.strip().lower()).first() if address else None
     if found:
         return found
-    newest = list(Contact.objects.order_by("-id").values_list("pk", "is_test")[:NEWEST])
+    newest = list(Contact.objects.present().order_by("-id").values_list("pk", "is_test")[:NEWEST])
     chosen = [pk for pk, is_test in newest if is_test] or [pk for pk, _ in newest]
     return Contact.objects.get(pk=chosen[0]) if chosen else invented_contact()
 

@@ -17,6 +17,7 @@ BY_STATUS = {
         "suppressed": "the address is kept silent",
         "no_consent": "there is no consent to this kind of mail",
         "consent_withdrawn": "the consent was taken back",
+        "erased": "the person was erased",
         "consent_expired": "the consent is too old by now",
         "topic_refused": "the person has left this topic out",
         "no_consent_record": "no record proves the consent",

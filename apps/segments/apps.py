@@ -7,6 +7,9 @@ class SegmentsConfig(AppConfig):
     name = "apps.segments"
 
     def ready(self) -> None:
+        from apps.segments import personal  # noqa: PLC0415 -- models are ready only now
+
+        personal.register()
         register_roles(
             "segments",
             {

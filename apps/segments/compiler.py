@@ -43,7 +43,7 @@ def contacts_matching(condition: Condition, *, as_of: datetime) -> ContactQueryS
         return render(condition, Scope(contact, as_of, as_of, library))
 
     write(Sql("contact"))
-    return Contact.objects.filter(_Meets(write))
+    return Contact.objects.present().filter(_Meets(write))
 
 
 class _Meets(Expression):
@@ -70,7 +70,7 @@ class _Meets(Expression):
 # A row for each subject; contacts that are gone drop out.
 _SUBJECTS = """
 FROM unnest({}, {}, {}, {}) AS subject (key, contact_id, since, entry_key)
-JOIN contacts_contact AS contact ON contact.id = subject.contact_id
+JOIN contacts_contact AS contact ON contact.id = subject.contact_id AND contact.erased_at IS NULL
 """
 
 

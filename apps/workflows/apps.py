@@ -36,6 +36,7 @@ class WorkflowsConfig(AppConfig):
             engine,
             gate,
             panel,
+            personal,
             projection,
             receivers,
             selectors,
@@ -46,6 +47,7 @@ class WorkflowsConfig(AppConfig):
             StepLog,
         )
 
+        personal.register()
         def advance(now: datetime) -> int:
             return engine.advance(now=now)
 

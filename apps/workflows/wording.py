@@ -17,6 +17,7 @@ EXITS = {
     "exit_condition": "the reason to leave came true",
     EXIT_STEP: "a step of the workflow ended it",
     "consent_withdrawn": "the consent was taken back",
+    "erased": "the person was erased",
     "manual": "staff took them out",
 }
 REFUSALS = {

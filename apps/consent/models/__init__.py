@@ -1,5 +1,7 @@
 """What each person allowed, with proof, and whom we never write to."""
 
+from apps.consent.models.erasures import Erasure
+from apps.consent.models.banners import AnonymousConsent, Banner
 from apps.consent.models.jurisdictions import Jurisdiction, JurisdictionRule
 from apps.consent.models.purposes import Purpose, Topic, WordingVersion
 from apps.consent.models.records import ConsentRecord, ConsentState, Status
@@ -8,8 +10,11 @@ from apps.consent.models.suppressions import LiftedSuppression, Suppression
 from apps.consent.models.wishes import MailPreference
 
 __all__ = [
+    "AnonymousConsent",
+    "Banner",
     "ConsentRecord",
     "ConsentState",
+    "Erasure",
     "Jurisdiction",
     "JurisdictionRule",
     "LiftedSuppression",

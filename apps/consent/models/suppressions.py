@@ -14,6 +14,7 @@ class Suppression(Personal):
         UNSUBSCRIBED = "unsubscribed", "unsubscribed"
         IMPORTED = "imported", "from a list"
         MANUAL = "manual", "by staff"
+        ERASED = "erased", "erased on request"
         BOUNCED = "bounced", "hard bounce"
         COMPLAINED = "complained", "spam complaint"
 

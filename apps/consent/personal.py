@@ -1,0 +1,199 @@
+"""What the floors up to consent hold about people, and what the frameworks beside them do."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.db.models import Q
+
+from apps.accounts.models import AccessRecord
+from apps.consent import services
+from apps.consent.models import (
+    AnonymousConsent,
+    ConsentRecord,
+    MailPreference,
+    PendingSignup,
+)
+from apps.consent.registry import Fate, Holding, Subject, Table, register_holding
+from apps.consent.signups import email_hash
+from apps.contacts.models import Contact, Identity
+
+ERASED = "(erased)"
+
+
+def stop(subject: Subject, now: datetime) -> None:
+    """Who has not confirmed yet is not asked again."""
+    hashes = [email_hash(email) for email in subject.emails]
+    is_theirs = Q(email_hash__in=hashes) | Q(contact_id=subject.contact_id)
+    PendingSignup.objects.filter(is_theirs).delete()
+
+
+def erase(subject: Subject, now: datetime, limit: int) -> int:
+    stop(subject, now)
+    MailPreference.objects.filter(contact_id=subject.contact_id).delete()
+    AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="").delete()
+    Identity.objects.filter(contact_id=subject.contact_id).delete()
+    contact = Contact.objects.get(pk=subject.contact_id)
+    return services.forget_evidence(contact=contact, now=now) + _erase_staff_log(subject, limit)
+
+
+def _erase_staff_log(subject: Subject, limit: int) -> int:
+    """The admin's own history names what was changed; of a person's pages the names go."""
+    about = [Q(object_id=str(subject.contact_id), content_type__model="contact")]
+    for word in subject.words:
+        about += [Q(object_repr__icontains=word), Q(change_message__icontains=word)]
+    lines = LogEntry.objects.filter(reduce(or_, about)).exclude(
+        object_repr=ERASED, change_message=""
+    )
+    ids = list(lines.values_list("pk", flat=True)[:limit])
+    LogEntry.objects.filter(pk__in=ids).update(object_repr=ERASED, change_message="")
+    return len(ids)
+
+
+def read_contact(subject: Subject) -> Iterator[dict[str, Any]]:
+    contact = Contact.objects.get(pk=subject.contact_id)
+    yield {
+        "uuid": contact.uuid,
+        "email": contact.email,
+        "user_id": contact.external_id,
+        "first_name": contact.first_name,
+        "last_name": contact.last_name,
+        "phone": contact.phone,
+        "locale": contact.locale,
+        "time_zone": contact.time_zone,
+        "country": contact.country,
+        "attributes": contact.attributes,
+        "created_at": contact.created_at,
+        "updated_at": contact.updated_at,
+    }
+
+
+def read_identities(subject: Subject) -> Iterator[dict[str, Any]]:
+    for row in Identity.objects.filter(contact_id=subject.contact_id).order_by("pk"):
+        yield {"kind": row.kind, "value": row.value, "linked_at": row.linked_at}
+
+
+def read_consents(subject: Subject) -> Iterator[dict[str, Any]]:
+    rows = ConsentRecord.objects.filter(contact_id=subject.contact_id).order_by("pk")
+    for row in rows.iterator(500):
+        yield {
+            "number": row.pk,
+            "purpose": row.purpose_id,
+            "topic": row.topic_id,
+            "status": row.status,
+            "method": row.method,
+            "recorded_at": row.recorded_at,
+            "source": row.source,
+            "source_url": row.source_url,
+            "network": row.ip_network,
+            "browser": row.user_agent,
+            "jurisdiction": row.jurisdiction,
+            "wording_version": row.wording_version,
+            "wording_hash": row.wording_hash,
+            "evidence": row.evidence,
+            "previous_hash": row.previous_hash,
+            "record_hash": row.record_hash,
+        }
+
+
+def read_answers(subject: Subject) -> Iterator[dict[str, Any]]:
+    rows = AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="")
+    for row in rows.order_by("pk").iterator(500):
+        yield {
+            "browser": row.browser,
+            "action": row.action,
+            "choice": row.choice,
+            "wording": row.wording,
+            "page": row.page,
+            "network": row.ip_network,
+            "browser_kind": row.user_agent,
+            "recorded_at": row.recorded_at,
+        }
+
+
+def read_accesses(subject: Subject) -> Iterator[dict[str, Any]]:
+    """When somebody of staff looked; who it was is their own personal data."""
+    for row in AccessRecord.objects.about(subject.contact_id).order_by("pk").iterator(500):
+        yield {"at": row.accessed_at, "did": row.kind, "what": row.what}
+
+
+def register() -> None:
+    register_holding(
+        Holding(
+            name="people",
+            label="Who you are, and what you allow",
+            order=50,
+            fates={
+                "contacts.Contact": {
+                    Fate.ERASED: "uuid email external_id first_name last_name phone locale"
+                    " time_zone country attributes"
+                },
+                "contacts.Identity": {Fate.ERASED: "value"},
+                "consent.Purpose": {Fate.IMPERSONAL: "key name description"},
+                "consent.Topic": {Fate.IMPERSONAL: "key name description"},
+                "consent.WordingVersion": {Fate.IMPERSONAL: "language version text text_hash"},
+                "consent.Jurisdiction": {Fate.IMPERSONAL: "key name law countries regions"},
+                "consent.ConsentRecord": {
+                    Fate.ERASED: "source source_url ip_network user_agent evidence salt",
+                    Fate.HASHED: "personal_hash",
+                    Fate.IMPERSONAL: "wording_version wording_hash jurisdiction previous_hash"
+                    " record_hash",
+                },
+                "consent.SignupForm": {
+                    Fate.IMPERSONAL: "key name intro button extra_fields allowed_origins"
+                    " redirect_url"
+                },
+                "consent.PendingSignup": {Fate.ERASED: "uuid email_hash ip_hash details"},
+                "consent.Banner": {Fate.IMPERSONAL: "title text policy_url"},
+                "consent.AnonymousConsent": {
+                    Fate.ERASED: "browser choice wording page user_agent ip_network"
+                },
+                "consent.Suppression": {Fate.HASHED: "email_hash"},
+                "consent.LiftedSuppression": {
+                    Fate.HASHED: "email_hash",
+                    Fate.IMPERSONAL: "lifted_by explanation",
+                },
+                "consent.Erasure": {Fate.ERASED: "names", Fate.IMPERSONAL: "by counts"},
+            },
+            stop=stop,
+            erase=erase,
+            tables=(
+                Table("contact", "Who you are", read_contact),
+                Table("names", "Names by which we know you", read_identities),
+                Table("consents", "What you allowed and refused", read_consents),
+                Table("banner_answers", "What your browsers answered to the banner", read_answers),
+                Table("accesses", "When staff looked at your data", read_accesses),
+            ),
+        )
+    )
+    # Staff's own; what they write about a contact goes through erase() above.
+    register_holding(
+        Holding(
+            name="staff",
+            label="Staff",
+            order=60,
+            fates={
+                "accounts.User": {Fate.IMPERSONAL: "password username first_name last_name email"},
+                "accounts.AccessRecord": {Fate.IMPERSONAL: "what contact_ids path"},
+                "admin.LogEntry": {
+                    Fate.ERASED: "object_repr change_message",
+                    Fate.IMPERSONAL: "object_id",
+                },
+                "auth.Permission": {Fate.IMPERSONAL: "name codename"},
+                "auth.Group": {Fate.IMPERSONAL: "name"},
+                "contenttypes.ContentType": {Fate.IMPERSONAL: "app_label model"},
+                "sessions.Session": {Fate.IMPERSONAL: "session_key session_data"},
+                "django_celery_beat.CrontabSchedule": {
+                    Fate.IMPERSONAL: "minute hour day_of_month month_of_year day_of_week"
+                },
+                "django_celery_beat.PeriodicTask": {
+                    Fate.IMPERSONAL: "name task args kwargs queue exchange routing_key headers"
+                    " description"
+                },
+            },
+            erase=lambda subject, now, limit: 0,
+        )
+    )

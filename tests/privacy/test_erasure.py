@@ -1,0 +1,186 @@
+"""After an erasure nobody finds the person, whatever was being done with them."""
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from apps.commerce.models import Cart, Order
+from apps.consent import erasure, services
+from apps.consent.models import ConsentRecord, Erasure, Suppression
+from apps.contacts.models import Contact, Identity
+from apps.core import services as core
+from apps.events.models import Event, InboxEvent
+from apps.messaging.models import Message, MessageContent
+from apps.workflows.models import Enrollment
+from tests.privacy import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def erase(contact: Contact) -> Erasure:
+    now = timezone.now()
+    row = erasure.begin(contact=contact, by="ada herself", now=now)
+    assert erasure.finish(erasure=row, now=now, pause=lambda seconds: None)
+    row.refresh_from_db()
+    return row
+
+
+def test_nothing_in_the_database_holds_the_person(client):
+    contact = person.leave_traces(client)
+    before = person.traces()
+
+    erase(contact)
+
+    assert {line.split(" has ")[0] for line in before} >= {
+        "public.contacts_contact",
+        "public.contacts_identity",
+        "public.consent_consentrecord",
+        "public.consent_pendingsignup",
+        "public.events_inboxevent",
+        "public.events_rejectedevent",
+        "public.commerce_cart",
+        "public.commerce_order",
+        "public.messaging_message",
+        "public.workflows_enrollment",
+        "public.django_admin_log",
+    }
+    assert person.traces() == []
+    assert not MessageContent.objects.exists()
+
+
+def test_what_was_counted_stays_counted(client):
+    contact = person.leave_traces(client)
+    names = sorted(Event.objects.filter(contact=contact).values_list("name", flat=True))
+    sent = Message.objects.filter(contact=contact, status="sent").count()
+
+    erase(contact)
+
+    left = Event.objects.filter(contact=None, anonymous_id="").values_list("name", flat=True)
+    assert sorted(left) == names
+    order = Order.objects.get()
+    assert (order.contact, str(order.total), order.currency) == (None, "22.00", "EUR")
+    assert order.items == [{"product_id": "cup", "price": 11, "quantity": 1}]
+    assert not Cart.objects.exists()
+    assert Message.objects.filter(status="sent").count() == sent > 0
+
+
+def test_the_ledger_still_holds_and_the_address_stays_silent(client):
+    contact = person.leave_traces(client)
+    records = ConsentRecord.objects.filter(contact=contact).count()
+
+    erase(contact)
+
+    assert services.verify_chain(contact) == []
+    assert ConsentRecord.objects.filter(contact=contact).count() == records > 0
+    assert services.is_suppressed(person.EMAIL)
+    assert Suppression.objects.get().reason == Suppression.Reason.ERASED
+
+
+def test_who_was_inside_leaves_and_what_was_queued_is_called_off(client):
+    contact = person.leave_traces(client)
+    Enrollment.objects.filter(contact=contact).update(
+        status="live", wake_at=timezone.now(), finished_at=None, exit_reason=""
+    )
+    message = Message.objects.filter(contact=contact).first()
+    assert message is not None
+    Message.objects.filter(pk=message.pk).update(status="queued", sent_at=None, closed_at=None)
+    mail.outbox.clear()
+
+    erase(contact)
+    core.tick(now=timezone.now() + timedelta(days=2))
+
+    assert list(Enrollment.objects.values_list("status", "exit_reason")) == [("exited", "erased")]
+    message.refresh_from_db()
+    assert (message.status, message.reason) == ("skipped", "erased")
+    assert mail.outbox == []
+
+
+def test_what_comes_later_under_the_old_names_brings_nothing_back(client):
+    contact = person.leave_traces(client)
+    erase(contact)
+    key = person.events.create_source(name="Late", now=timezone.now())[1]
+
+    person.post(
+        client,
+        "track",
+        {"event": "Product Viewed", "anonymousId": person.BROWSER, "writeKey": key}
+        | {"context": {"consent": person.CONSENT}},
+    )
+    person.post(
+        client,
+        "identify",
+        {"userId": person.USER_ID, "traits": {"email": person.EMAIL}, "writeKey": key}
+        | {"context": {"consent": {"categoryPreferences": {"email_marketing": True}}}},
+    )
+    core.tick(now=timezone.now())
+
+    newcomer = Contact.objects.get(external_id=person.USER_ID)
+    assert newcomer.pk != contact.pk
+    assert not newcomer.orders.exists()
+    assert services.is_suppressed(person.EMAIL)
+
+
+def test_an_erasure_that_was_broken_off_goes_on(client, monkeypatch):
+    contact = person.leave_traces(client)
+    now = timezone.now()
+    row = erasure.begin(contact=contact, by="staff", now=now)
+    died = 0
+
+    for holding in erasure.holdings():
+        # Each time it dies after the first row of the next holding.
+        holding.erase(person.Subject(contact.pk), now, 1)
+        died += 1
+    done = erasure.finish_all(now=now, pause=lambda seconds: None)
+
+    assert (done, died) == (1, len(erasure.holdings()))
+    assert person.traces() == []
+    row.refresh_from_db()
+    assert (row.names, row.finished_at) == ({}, now)
+
+
+def test_it_waits_for_a_mail_that_is_being_handed_over(client):
+    contact = person.leave_traces(client)
+    now = timezone.now()
+    Message.objects.filter(contact=contact, status="sent").update(
+        status="sending", lease_until=now, sent_at=None
+    )
+    row = erasure.begin(contact=contact, by="staff", now=now)
+    waits = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        Message.objects.filter(status="sending").update(status="sent", lease_until=None)
+
+    assert erasure.finish(erasure=row, now=now, pause=pause)
+    assert len(waits) == 1
+    assert person.traces() == []
+
+
+def test_many_events_go_in_batches(client, monkeypatch):
+    contact = person.leave_traces(client)
+    monkeypatch.setattr(erasure, "BATCH", 2)
+
+    row = erase(contact)
+
+    assert row.counts["events"] >= 4
+    assert person.traces() == []
+
+
+def test_the_command_erases_by_address(client):
+    contact = person.leave_traces(client)
+
+    call_command("privacy_erase", person.EMAIL, yes=True, verbosity=0)
+
+    contact.refresh_from_db()
+    assert contact.erased_at
+    assert not Identity.objects.exists()
+    assert not InboxEvent.objects.exists()
+    assert person.traces() == []
+
+
+def test_the_command_knows_whom_it_does_not_know():
+    with pytest.raises(CommandError, match="No contact"):
+        call_command("privacy_erase", "nobody@example.com", yes=True)
