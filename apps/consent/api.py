@@ -1,4 +1,4 @@
-"""Endpoints for websites: signing up."""
+"""Endpoints for websites: signing up, and the banner."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.consent import links, requests, signups
+from apps.consent import banners, links, requests, signups
 from apps.consent.models import SignupForm
 
 PREFLIGHT_AGE = "86400"
@@ -94,6 +94,30 @@ class SignupView(WebsiteView):
             return response
         answer = {"success": True, "message": THANKS, "resend": links.sent_url(uuid)}
         return JsonResponse(answer, status=202)
+
+
+class BannerView(WebsiteView):
+    """What the banner says and asks."""
+
+    def get(self, request: Request) -> HttpResponse:
+        response = JsonResponse(banners.describe())
+        response["Cache-Control"] = "public, max-age=300"
+        return response
+
+
+class BannerAnswerView(WebsiteView):
+    """Keep what a visitor answered."""
+
+    def post(self, request: Request) -> HttpResponse:
+        plain: HttpRequest = request._request
+        told = requests.read_json(requests.read_body(plain))
+        page = told.get("url")
+        trace = requests.trace_of(plain, page if isinstance(page, str) else "")
+        try:
+            banners.record_answer(told=told, trace=trace, now=timezone.now())
+        except banners.BadAnswer as problem:
+            return refusal(str(problem), status=400)
+        return JsonResponse({"success": True}, status=201)
 
 
 def refusal(text: str, *, status: int) -> JsonResponse:

@@ -6,6 +6,9 @@ from apps.consent import api, views
 
 urlpatterns = [
     path("v1/signup/<slug:key>", api.SignupView.as_view(), name="signup-accept"),
+    path("v1/banner", api.BannerView.as_view(), name="banner"),
+    path("v1/banner/answers", api.BannerAnswerView.as_view(), name="banner-answer"),
+    path("js/cuepost-banner.js", views.banner_script, name="banner-script"),
     path("forms/<slug:key>", views.show_form, name="signup-form"),
     path("signup/sent/<str:token>", views.show_sent, name="signup-sent"),
     path("signup/confirm/<str:token>", views.confirm_signup, name="signup-confirm"),

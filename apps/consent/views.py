@@ -3,16 +3,18 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.consent import links, preferences, registry, requests, signups
 from apps.consent.models import MailPreference, PendingSignup, SignupForm, Topic
 from apps.contacts.models import Contact
 from apps.core import tokens
+from apps.core.scripts import serve_script
 from apps.core.wording import masked
 
 ALL_METHODS = ["GET", "HEAD", "POST"]
@@ -160,6 +162,14 @@ def _statement(form: SignupForm) -> str:
     """What people agree to by pressing the button."""
     wording = signups.find_wording(form)
     return wording.text if wording else form.purpose.description
+
+
+# --- the banner -----------------------------------------------------------------------------------
+
+
+@require_safe
+def banner_script(request: HttpRequest) -> HttpResponseBase:
+    return serve_script(request, "cuepost-banner.js")
 
 
 # --- preferences ----------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Min
+from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.commerce import services as commerce
 from apps.consent import services as consent
-from apps.consent.models import ConsentRecord
+from apps.consent.models import Banner, ConsentRecord
 from apps.contacts.models import Contact
 from apps.core import services as core
 from apps.core.hashing import keyed_hash
@@ -49,6 +50,7 @@ def seed(*, now: datetime) -> dict[str, str]:
     notes["public_key"] = source.public_key
     # Before the long part: the secret key is shown only once.
     _write_notes(notes)
+    _seed_banner()
     _seed_products(now=now)
     _seed_workflows(now=now - HISTORY)
     _seed_history(source, now=now)
@@ -102,6 +104,18 @@ def _seed_source(secret_key: str | None, *, now: datetime) -> tuple[Source, str]
     if secret_key and source.secret_key_hash == keyed_hash(secret_key):
         return source, secret_key
     return source, events.rotate_secret_key(source=source)
+
+
+def _seed_banner() -> None:
+    """Put the banner into the shop's words; once staff has changed it, it is theirs."""
+    Banner.objects.filter(policy_url="").update(
+        text=(
+            "We would like to store an ID in this browser and note which products you view and put "
+            "in your cart, and which of our mails you open, to improve the shop and to remind you "
+            "of your cart. The shop works just as well without."
+        ),
+        policy_url=reverse("demo:privacy"),
+    )
 
 
 def _seed_products(*, now: datetime) -> None:

@@ -24,8 +24,14 @@ class Visitor:
 
 
 def agree(consent: dict[str, Any]) -> None:
-    """Note in a call's consent that the box was ticked, and what it said."""
-    consent["categoryPreferences"]["email_marketing"] = True
+    """Note in a call's consent that the box was ticked, and what it said.
+
+    The shop's banner has asked about tracking, and about opened mails in the same breath.
+    """
+    preferences = consent["categoryPreferences"]
+    preferences["email_marketing"] = True
+    if preferences["tracking"]:
+        preferences["open_tracking"] = True
     consent["method"] = "form"
     consent["wordingVersion"] = MAIL_WORDING_VERSION
 

@@ -213,7 +213,11 @@ def test_checkout_with_consent_tells_who_it_is_and_what_they_would_buy(shop):
     assert identify["userId"] == started["userId"]
     assert identify["anonymousId"] == started["anonymousId"] == hide_browser(ANONYMOUS_ID)
     assert identify["context"]["consent"] == {
-        "categoryPreferences": {"tracking": True, "email_marketing": True},
+        "categoryPreferences": {
+            "tracking": True,
+            "email_marketing": True,
+            "open_tracking": True,
+        },
         "method": "form",
         "wordingVersion": "checkout-1",
     }

@@ -75,21 +75,21 @@ def cookies_of(page: Any) -> dict[str, str]:
 
 
 def test_rejecting_stores_nothing_personal(page):
-    answer_banner(page, "Reject")
+    answer_banner(page, "Reject all")
     put_into_cart(page, "Heron teapot")
     page.wait_for_timeout(300)
     core.tick(now=timezone.now())
 
     cookies = cookies_of(page)
     assert set(cookies) == {"cuepost_consent", "csrftoken", "sessionid"}
-    assert cookies["cuepost_consent"] == "tracking:0"
+    assert cookies["cuepost_consent"] == "tracking:0.personalisation:0"
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
     assert stored_names() == []
     assert not Contact.objects.exists()
 
 
 def test_ordering_after_rejecting_stores_nothing_personal(page):
-    answer_banner(page, "Reject")
+    answer_banner(page, "Reject all")
     put_into_cart(page, "Heron teapot")
     check_out(page, "ada@example.com", wants_mail=False)
     page.get_by_role("button", name="Place order").click()
@@ -107,8 +107,8 @@ def test_ordering_after_rejecting_stores_nothing_personal(page):
 
 
 def test_both_answers_look_the_same_and_can_be_changed(page):
-    accept = page.get_by_role("button", name="Accept", exact=True)
-    reject = page.get_by_role("button", name="Reject", exact=True)
+    accept = page.get_by_role("button", name="Accept all")
+    reject = page.get_by_role("button", name="Reject all")
     looks = """element => {
         const style = getComputedStyle(element);
         const box = element.getBoundingClientRect();
@@ -122,12 +122,12 @@ def test_both_answers_look_the_same_and_can_be_changed(page):
     page.get_by_role("button", name="Privacy choices").click()
     accept.click()
 
-    assert cookies_of(page)["cuepost_consent"] == "tracking:1"
-    assert page.get_by_role("button", name="Accept", exact=True).is_hidden()
+    assert cookies_of(page)["cuepost_consent"] == "tracking:1.personalisation:1"
+    assert page.get_by_role("button", name="Accept all").is_hidden()
 
 
 def test_cart_left_at_the_checkout_comes_back_as_mail(page):
-    answer_banner(page, "Accept")
+    answer_banner(page, "Accept all")
     put_into_cart(page, "Heron teapot")
     put_into_cart(page, "Meadow tea")
     check_out(page, "ada@example.com")
@@ -148,7 +148,7 @@ def test_cart_left_at_the_checkout_comes_back_as_mail(page):
 
 
 def test_cart_that_was_bought_brings_no_mail(page):
-    answer_banner(page, "Accept")
+    answer_banner(page, "Accept all")
     put_into_cart(page, "Heron teapot")
     check_out(page, "ada@example.com")
     core.tick(now=timezone.now())

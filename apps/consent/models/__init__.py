@@ -1,7 +1,7 @@
 """What each person allowed, with proof, and whom we never write to."""
 
-from apps.consent.models.erasures import Erasure
 from apps.consent.models.banners import AnonymousConsent, Banner
+from apps.consent.models.erasures import Erasure
 from apps.consent.models.jurisdictions import Jurisdiction, JurisdictionRule
 from apps.consent.models.purposes import Purpose, Topic, WordingVersion
 from apps.consent.models.records import ConsentRecord, ConsentState, Status
