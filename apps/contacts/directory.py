@@ -55,7 +55,8 @@ class Mode(Enum):
 class Claim:
     """One event's word on whom it is about.
 
-    Without `may_link` its browser helps to find the person, and is not linked to them.
+    Without `may_link` its browser helps to find the person, and is not linked to them. With
+    `is_signed` a browser brings a server's word that it is this user ID's.
     """
 
     mode: Mode
@@ -66,11 +67,18 @@ class Claim:
     previous_id: str | None = None
     traits: dict[str, Any] | None = None
     may_link: bool = True
+    is_signed: bool = False
 
     @property
     def is_proof(self) -> bool:
-        """Whether a server says by name whom it means."""
-        return self.is_trusted and bool(self.user_id or self.email)
+        """Whether a server says by name whom it means, itself or by its signature."""
+        if self.is_trusted:
+            return bool(self.user_id or self.email)
+        return self.is_signed and bool(self.user_id)
+
+    def proves(self, name: "Name") -> bool:
+        """Whether this name of the claim is beyond doubt; a signature says nothing of addresses."""
+        return self.is_proof and (self.is_trusted or name[0] != Identity.Kind.EMAIL)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,9 +118,7 @@ class Directory:
 
     def find(self, claim: Claim) -> int | None:
         """Whom the claim means as things stand, without changing anything."""
-        person = find_trusted(claim, self.people) if claim.is_trusted else None
-        if not claim.is_trusted:
-            person = find_public(claim, self.people)
+        person = find(claim, self.people)
         return person.id if person else None
 
     def load_rows(self, claims: Iterable[Claim]) -> None:
@@ -130,14 +136,14 @@ class Directory:
             return claim.mode is not Mode.FIND
         if not claim.is_proof:
             return False
-        person = find_trusted(claim, self.people)
+        person = find(claim, self.people)
         return (
             person is None
             or person.has_public_browsers
             or self._is_open(Identity.Kind.USER_ID, claim.user_id)
             or (claim.may_link and self._is_open(Identity.Kind.ANONYMOUS_ID, claim.anonymous_id))
             or (
-                person.email in (None, claim.email)
+                (person.email is None or (claim.is_trusted and person.email == claim.email))
                 and self._is_open(Identity.Kind.EMAIL, claim.email)
             )
         )
@@ -165,6 +171,13 @@ def by_email(claim: Claim, people: dict[Name, Person]) -> Person | None:
 
 def by_browser(claim: Claim, people: dict[Name, Person]) -> Person | None:
     return get_person(people, Identity.Kind.ANONYMOUS_ID, claim.anonymous_id)
+
+
+def find(claim: Claim, people: dict[Name, Person]) -> Person | None:
+    """Whom a claim means, as far as it is believed."""
+    if claim.is_trusted:
+        return find_trusted(claim, people)
+    return (claim.is_signed and by_user_id(claim, people)) or find_public(claim, people)
 
 
 def find_trusted(claim: Claim, people: dict[Name, Person]) -> Person | None:

@@ -3,6 +3,7 @@
 A secret key is believed: its calls find, make, link and change contacts. A public key speaks from a
 browser that anybody may hold: it may make a contact that nobody knows yet, and speak for one that
 its anonymous ID is already linked to. Anything more stays anonymous and is noted as unverified.
+With the signature of the shop's server for a user ID its word for that ID counts like the server's.
 
 What only a browser has told is unproven and yields to a server's word. Once a server names a
 contact, the browsers that made or joined it on their own word are unlinked, except the one that the
@@ -30,8 +31,7 @@ from apps.contacts.directory import (
     by_browser,
     by_email,
     by_user_id,
-    find_public,
-    find_trusted,
+    find,
     get_person,
     names_of,
 )
@@ -144,7 +144,7 @@ class _Session:
             Mode.FIND: self._find,
         }
         person = handlers[claim.mode](claim, resolution)
-        if person is None and not claim.is_trusted and (claim.user_id or claim.email):
+        if person is None and not claim.is_proof and (claim.user_id or claim.email):
             resolution.notes.append(UNVERIFIED)
         return claim, person, resolution
 
@@ -169,12 +169,11 @@ class _Session:
     # ---- What each kind of claim does ----
 
     def _find(self, claim: Claim, resolution: Resolution) -> Person | None:
-        find = find_trusted if claim.is_trusted else find_public
         return find(claim, self.people)
 
     def _identify(self, claim: Claim, resolution: Resolution) -> Person | None:
         person = self._find(claim, resolution)
-        if person is None and (claim.is_trusted or not self._is_known(claim)):
+        if person is None and (claim.is_proof or not self._is_known(claim)):
             person = self._make(claim)
         if person is None:
             return None
@@ -203,7 +202,7 @@ class _Session:
         known = by_user_id(claim, self.people)
         if not claim.is_trusted and linked is not known:
             is_own = claim.previous_id == claim.anonymous_id
-            if known or not is_own:
+            if (known and not claim.is_signed) or not is_own:
                 return None
         guest = linked if linked and not linked.external_id else None
         person = known or guest or self._make(claim)
@@ -281,7 +280,8 @@ class _Session:
         """A server has named them: what only a browser's word has linked is theirs no more."""
         for name in names_of(claim):
             is_browser = name[0] == Identity.Kind.ANONYMOUS_ID
-            if not is_browser and name in self.unproven and self.people.get(name) is person:
+            is_open = name in self.unproven and claim.proves(name)
+            if is_open and not is_browser and self.people.get(name) is person:
                 self._call(person, name, claim)
         if not person.has_public_browsers:
             return
@@ -294,7 +294,7 @@ class _Session:
     def _call(self, person: Person, name: Name, claim: Claim) -> None:
         self.people[name] = self.named[name] = person
         self.forgotten.discard(name)
-        if claim.is_proof:
+        if claim.proves(name):
             self.unproven.discard(name)
             return
         self.unproven.add(name)

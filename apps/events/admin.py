@@ -18,7 +18,7 @@ from apps.core.backoffice import (
     page_action,
 )
 from apps.core.wording import counted
-from apps.events import selectors, services, wording
+from apps.events import selectors, services, signatures, wording
 from apps.events.messages import BadMessage
 from apps.events.models import Event, RejectedEvent, Source
 
@@ -35,7 +35,7 @@ class SourceAdmin(PageAdmin):
     change_form_template = "admin/events/source_page.html"
     fieldsets = [(None, {"fields": ["name", "is_active", "is_consent_settled"]})]
     add_fieldsets = [(None, {"fields": ["name", "is_consent_settled"]})]
-    actions_detail = ["rotate_secret_key"]
+    actions_detail = ["rotate_secret_key", "rotate_identity_secret"]
     empty_text = (
         "A source is a website or server that sends events. Make one to get its keys: a public key "
         "for browsers and a secret key for servers."
@@ -46,7 +46,9 @@ class SourceAdmin(PageAdmin):
         return super().get_queryset(request).filter(is_internal=False)
 
     def read_page(self, request: HttpRequest, row: Source) -> dict[str, Any]:
-        return {"source": row, "base_url": settings.BASE_URL}
+        may_change = self.has_change_permission(request, row)
+        secret = signatures.identity_secret(row) if may_change else ""
+        return {"source": row, "base_url": settings.BASE_URL, "identity_secret": secret}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Its events stay, so it stays; switched off it takes nothing."""
@@ -85,6 +87,24 @@ class SourceAdmin(PageAdmin):
             is_danger=True,
         )
         return self.carry_out(request, source, question=question, act=str)
+
+    @page_action(description="New identity secret", permission="change", icon="fingerprint")
+    def rotate_identity_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        source = self.get_object_or_404(request, object_id)
+
+        def act() -> str:
+            services.rotate_identity_secret(source=source)
+            self.log_change(request, source, "Made a new identity secret.")
+            return "The new identity secret is on this page. Give it to your server."
+
+        question = Question(
+            f"New identity secret for {source}?",
+            "Signatures made with the present one prove nothing from then on: visitors who log in "
+            "stay unknown to us until your server signs with the new one.",
+            "Make a new secret",
+            is_danger=True,
+        )
+        return self.carry_out(request, source, question=question, act=act)
 
     @sensitive_variables("secret_key")
     def _show_keys(self, request: HttpRequest, source: Source, secret_key: str) -> TemplateResponse:

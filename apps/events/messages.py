@@ -55,6 +55,9 @@ class Message(msgspec.Struct, rename="camel", kw_only=True):
     sent_at: Any = None
 
 
+SIGNATURE_FIELDS = ("identitySignature", "identity_signature")
+
+
 class BadMessage(Exception):
     """The message can't be used. `reason` is stored and told to the client."""
 
@@ -156,6 +159,15 @@ def read_names(message: Message) -> Names:
         previous_id=as_stored(previous_id) if previous_id else None,
         email=normalize_email(email) if email else None,
     )
+
+
+def read_signature(context: Object) -> str | None:
+    """Read `context.cuepost.identitySignature`; all else that a client tells there is ignored."""
+    told = context.get("cuepost") if context else None
+    if not isinstance(told, dict):
+        return None
+    found = (told.get(field) for field in SIGNATURE_FIELDS)
+    return next((text for text in found if isinstance(text, str) and text), None)
 
 
 def hide_names(raw: dict[str, Any], *, is_secret: bool) -> dict[str, Any]:

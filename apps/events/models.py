@@ -33,6 +33,12 @@ class Source(TimeStamped):
     secret_key_hint = models.CharField(
         "secret key", max_length=16, editable=False, help_text="Its last characters."
     )
+    identity_salt = models.CharField(
+        max_length=40,
+        blank=True,
+        editable=False,
+        help_text="Goes into the identity secret; with another one, the secret is another one.",
+    )
     is_active = models.BooleanField(
         default=True, help_text="While off, its keys are refused and nothing is stored."
     )

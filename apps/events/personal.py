@@ -112,7 +112,7 @@ def register() -> None:
             order=10,
             fates={
                 "events.Source": {
-                    Fate.IMPERSONAL: "name public_key secret_key_hash secret_key_hint"
+                    Fate.IMPERSONAL: "name public_key secret_key_hash secret_key_hint identity_salt"
                 },
                 "events.InboxEvent": {Fate.ERASED: "message_id person_keys payload"},
                 "events.RejectedEvent": {

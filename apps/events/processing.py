@@ -14,7 +14,7 @@ from apps.contacts.identification import UNVERIFIED
 from apps.contacts.models import Contact
 from apps.contacts.services import Claim, Directory, Mode, Resolution, resolve
 from apps.core.clock import BadInstant, parse_instant
-from apps.events import log, messages, privacy
+from apps.events import log, messages, privacy, signatures
 from apps.events.messages import Message
 from apps.events.models import Event, Source
 from apps.events.privacy import Keep
@@ -53,6 +53,7 @@ class _Work:
     keep: Keep = Keep.ALL
     contact_id: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 def process(items: list[Item], *, now: datetime) -> None:
@@ -119,6 +120,12 @@ def _sources(items: list[Item]) -> set[int]:
 def _read(item: Item, source: Source) -> _Work:
     message = messages.decode(item.payload)
     names = messages.read_names(message)
+    signature = None if item.is_secret else messages.read_signature(message.context)
+    is_signed = (
+        signature is not None
+        and names.user_id is not None
+        and signatures.is_valid(signature, user_id=names.user_id, source=source)
+    )
     claim = Claim(
         mode=_MODES.get(message.type, Mode.TRACK),
         is_trusted=item.is_secret,
@@ -127,11 +134,21 @@ def _read(item: Item, source: Source) -> _Work:
         anonymous_id=names.anonymous_id,
         previous_id=names.previous_id,
         traits=_traits(message) if message.type == "identify" else None,
+        is_signed=is_signed,
     )
+    remarks = [signatures.WRONG] if signature and not is_signed else []
     name = messages.event_name(message)
     # Whoever brings history in answers for it; our own events are asked about where they arise.
     is_settled = source.is_consent_settled or source.is_internal or item.is_backfill
-    return _Work(item, message, name, privacy.preferences(message.context), claim, is_settled)
+    return _Work(
+        item,
+        message,
+        name,
+        privacy.preferences(message.context),
+        claim,
+        is_settled,
+        remarks=remarks,
+    )
 
 
 def _traits(message: Message) -> dict[str, Any]:
@@ -207,7 +224,8 @@ def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
             one.notes["identity"] = UNVERIFIED
             if one.claim.user_id:
                 one.notes["user_id"] = one.claim.user_id
-        if others := [note for note in resolution.notes if note != UNVERIFIED]:
+        resolved = [note for note in resolution.notes if note != UNVERIFIED]
+        if others := [*one.remarks, *resolved]:
             one.notes["notes"] = others
 
 

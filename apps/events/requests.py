@@ -213,7 +213,9 @@ def _read_item(raw: msgspec.Raw, envelope: Envelope) -> object:
     if isinstance(envelope.context, dict):
         own = message.get("context")
         if own is None or isinstance(own, dict):
-            message["context"] = {**envelope.context, **(own or {})}
+            # A signature is one person's; for a whole batch there is none.
+            shared = {name: told for name, told in envelope.context.items() if name != "cuepost"}
+            message["context"] = {**shared, **(own or {})}
     return message
 
 

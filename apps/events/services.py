@@ -58,6 +58,7 @@ def create_source(
     source = Source(
         name=name,
         public_key=f"pk_{secrets.token_urlsafe(KEY_BYTES)}",
+        identity_salt=secrets.token_urlsafe(KEY_BYTES),
         is_consent_settled=is_consent_settled,
         created_at=now,
     )
@@ -72,6 +73,12 @@ def rotate_secret_key(*, source: Source) -> str:
     source.save(update_fields=["secret_key_hash", "secret_key_hint", "updated_at"])
     forget_keys()
     return secret_key
+
+
+def rotate_identity_secret(*, source: Source) -> None:
+    """Give a source a new identity secret; signatures made with the old one prove nothing more."""
+    source.identity_salt = secrets.token_urlsafe(KEY_BYTES)
+    source.save(update_fields=["identity_salt", "updated_at"])
 
 
 def change_source(*, source: Source) -> None:
@@ -148,8 +155,8 @@ def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accept
     """Take what a pixel's address says, as a browser's word.
 
     Without `key` (a public one) it counts for the oldest active source. The user ID of a known
-    contact proves nothing in an address that anybody can type: such an event stays unattached,
-    with the ID noted.
+    contact proves nothing in an address that anybody can type: without the `signature` for it such
+    an event stays unattached, with the ID noted.
     """
     told = {name: _clean(value) for name, value in parameters.items()}
     key = told.pop("key", "")
@@ -159,6 +166,7 @@ def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accept
         source = Source.objects.sending().order_by("pk").first()
     if source is None or not told.get("event"):
         return Accepted()
+    signature = told.pop("signature", None)
     message = {
         "type": "track",
         "event": told.pop("event"),
@@ -166,7 +174,11 @@ def accept_pixel(*, parameters: dict[str, str], received_at: datetime) -> Accept
         "anonymousId": told.pop("anonymous_id", None),
         "messageId": told.pop("message_id", None),
         "properties": {name: value for name, value in told.items() if name != "consent"},
-        "context": {"library": {"name": "pixel"}, **_pixel_consent(told)},
+        "context": {
+            "library": {"name": "pixel"},
+            "cuepost": {"identitySignature": signature},
+            **_pixel_consent(told),
+        },
     }
     return accept(source=source, is_secret=False, messages=[message], received_at=received_at)
 

@@ -6,7 +6,7 @@ import pytest
 
 from apps.contacts.models import Contact, Identity
 from apps.contacts.services import Claim, Mode, Resolution, resolve
-from tests.factories.contacts import ContactFactory, IdentityFactory
+from tests.factories.contacts import ContactFactory
 from tests.instants import NOON
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +22,11 @@ def track(*, is_trusted: bool = True, **names: Any) -> Claim:
 
 def ask(*claims: Claim) -> list[Resolution]:
     return resolve(claims=list(claims), now=NOON)
+
+
+def link(*, contact: Contact, value: str) -> None:
+    """Let a browser be somebody's, by the very text that claims call it by."""
+    Identity.objects.create(contact=contact, kind="anonymous_id", value=value, linked_at=NOON)
 
 
 def names_of(contact: Contact) -> set[tuple[str, str]]:
@@ -130,7 +135,7 @@ def test_public_track_makes_nobody():
 
 def test_trusted_track_links_a_browser_but_never_moves_it():
     ada, bob = ContactFactory(external_id="u1"), ContactFactory(external_id="u2")
-    IdentityFactory(contact=bob, value="bobs")
+    link(contact=bob, value="bobs")
 
     found = ask(track(user_id="u1", anonymous_id="new"), track(user_id="u1", anonymous_id="bobs"))
 
@@ -140,7 +145,7 @@ def test_trusted_track_links_a_browser_but_never_moves_it():
 
 def test_trusted_identify_moves_a_browser_to_whoever_logs_in():
     bob = ContactFactory(external_id="u2")
-    IdentityFactory(contact=bob, value="shared")
+    link(contact=bob, value="shared")
     ada = ContactFactory(external_id="u1")
 
     ask(identify(user_id="u1", anonymous_id="shared"))
@@ -161,7 +166,7 @@ def test_trusted_identify_moves_a_browser_to_whoever_logs_in():
 def test_public_key_never_touches_a_known_contact(names, browser):
     ada = ContactFactory(external_id="u1", email="ada@example.com", first_name="Ada")
     bob = ContactFactory(external_id="u2", email="bob@example.com")
-    IdentityFactory(contact=bob, value="bobs")
+    link(contact=bob, value="bobs")
     before = list(Contact.objects.order_by("pk").values())
     links = set(Identity.objects.values_list("contact", "kind", "value"))
 
@@ -177,7 +182,7 @@ def test_public_key_never_touches_a_known_contact(names, browser):
 
 def test_public_key_speaks_for_the_contact_its_browser_is_linked_to():
     contact = ContactFactory(external_id="u1")
-    IdentityFactory(contact=contact, value="a1")
+    link(contact=contact, value="a1")
 
     found = ask(
         identify(is_trusted=False, user_id="u1", anonymous_id="a1", traits={"firstName": "Ada"}),
@@ -196,7 +201,7 @@ def test_public_key_speaks_for_the_contact_its_browser_is_linked_to():
 
 def test_public_key_keeps_an_address_that_is_there():
     contact = ContactFactory(external_id="u1", email="old@example.com")
-    IdentityFactory(contact=contact, value="a1")
+    link(contact=contact, value="a1")
 
     found = ask(
         identify(is_trusted=False, user_id="u1", anonymous_id="a1", email="new@example.com")
@@ -219,7 +224,7 @@ def test_public_key_gives_its_contact_a_first_address():
 
 def test_next_person_at_a_shared_browser_is_a_new_contact():
     ada = ContactFactory(email="ada@example.com")
-    IdentityFactory(contact=ada, value="shared")
+    link(contact=ada, value="shared")
 
     found = ask(identify(is_trusted=False, email="bob@example.com", anonymous_id="shared"))
 
@@ -343,7 +348,7 @@ def test_an_address_that_a_browser_claimed_goes_to_whom_a_server_gives_it(names,
 
 def test_what_a_browser_said_is_kept_though_it_moves_on_at_once():
     contact = ContactFactory(external_id="u1")
-    IdentityFactory(contact=contact, value="shared")
+    link(contact=contact, value="shared")
 
     ask(
         identify(is_trusted=False, anonymous_id="shared", traits={"plan": "pro"}),
@@ -358,7 +363,7 @@ def test_what_a_browser_said_is_kept_though_it_moves_on_at_once():
 @pytest.mark.parametrize("browser", [None, "evil"])
 def test_public_alias_takes_no_browser_from_anybody(browser):
     contact = ContactFactory(external_id="u1")
-    IdentityFactory(contact=contact, value="a1")
+    link(contact=contact, value="a1")
     alias = Claim(Mode.ALIAS, False, user_id="u2", previous_id="a1", anonymous_id=browser)
 
     assert ask(alias) == [Resolution(None, [], ["unverified"])]
@@ -368,7 +373,7 @@ def test_public_alias_takes_no_browser_from_anybody(browser):
 
 def test_public_alias_hands_its_own_browser_over():
     contact = ContactFactory(external_id="u1")
-    IdentityFactory(contact=contact, value="a1")
+    link(contact=contact, value="a1")
 
     ask(Claim(Mode.ALIAS, False, user_id="u2", previous_id="a1", anonymous_id="a1"))
 
@@ -378,7 +383,7 @@ def test_public_alias_hands_its_own_browser_over():
 @pytest.mark.parametrize("is_trusted", [True, False])
 def test_alias_of_a_guest_is_the_same_contact(is_trusted):
     guest = ContactFactory()
-    IdentityFactory(contact=guest, value="a1")
+    link(contact=guest, value="a1")
 
     ask(Claim(Mode.ALIAS, is_trusted, user_id="u1", previous_id="a1", anonymous_id="a1"))
 
@@ -388,7 +393,7 @@ def test_alias_of_a_guest_is_the_same_contact(is_trusted):
 
 def test_a_browser_that_may_not_be_linked_finds_its_person():
     contact = ContactFactory(external_id=None)
-    IdentityFactory(contact=contact, value="a1")
+    link(contact=contact, value="a1")
 
     found = ask(
         track(user_id="u1", anonymous_id="a1", may_link=False),
