@@ -107,6 +107,8 @@ class _Journey:
         }
         message = self._address({"type": "identify", "traits": traits})
         if self.customer.wants_mail:
+            # Everybody in the story has accepted what the shop's banner asks for.
+            message["context"]["consent"]["categoryPreferences"]["open_tracking"] = True
             agree(message["context"]["consent"])
         return message
 

@@ -76,6 +76,8 @@ def _address(customer: Customer, visitor: Visitor) -> dict[str, Any]:
     if visitor.anonymous_id:
         person["anonymousId"] = visitor.anonymous_id
     preferences = {"tracking": visitor.allows_tracking}
+    if visitor.allows_open_tracking:
+        preferences["open_tracking"] = True
     return {**person, "context": {"consent": {"categoryPreferences": preferences}}}
 
 

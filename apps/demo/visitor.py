@@ -17,21 +17,16 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Visitor:
-    """A browser: whether it may be followed, and only then by which ID."""
+    """A browser: whether it may be followed, only then by which ID, and its mails likewise."""
 
     allows_tracking: bool
     anonymous_id: str = ""
+    allows_open_tracking: bool = False
 
 
 def agree(consent: dict[str, Any]) -> None:
-    """Note in a call's consent that the box was ticked, and what it said.
-
-    The shop's banner has asked about tracking, and about opened mails in the same breath.
-    """
-    preferences = consent["categoryPreferences"]
-    preferences["email_marketing"] = True
-    if preferences["tracking"]:
-        preferences["open_tracking"] = True
+    """Note in a call's consent that the box was ticked, and what it said."""
+    consent["categoryPreferences"]["email_marketing"] = True
     consent["method"] = "form"
     consent["wordingVersion"] = MAIL_WORDING_VERSION
 
@@ -61,4 +56,8 @@ def read_visitor(cookies: Mapping[str, str]) -> Visitor:
         return Visitor(allows_tracking=False)
     anonymous_id = cookies.get(ID_COOKIE, "")
     known = anonymous_id if _UUID.fullmatch(anonymous_id) else ""
-    return Visitor(allows_tracking=True, anonymous_id=known)
+    return Visitor(
+        allows_tracking=True,
+        anonymous_id=known,
+        allows_open_tracking="open_tracking:1" in choices,
+    )

@@ -213,16 +213,22 @@ def test_checkout_with_consent_tells_who_it_is_and_what_they_would_buy(shop):
     assert identify["userId"] == started["userId"]
     assert identify["anonymousId"] == started["anonymousId"] == hide_browser(ANONYMOUS_ID)
     assert identify["context"]["consent"] == {
-        "categoryPreferences": {
-            "tracking": True,
-            "email_marketing": True,
-            "open_tracking": True,
-        },
+        "categoryPreferences": {"tracking": True, "email_marketing": True},
         "method": "form",
         "wordingVersion": "checkout-1",
     }
     assert preferences_of(started) == {"tracking": True}
     assert started["properties"]["products"][0]["quantity"] == 2
+
+
+@pytest.mark.parametrize(("answer", "told_of_opens"), [("1", True), ("0", None)])
+def test_checkout_tells_whether_opened_mails_may_be_noted(shop, answer, told_of_opens):
+    accept_tracking(shop)
+    shop.cookies["cuepost_consent"] = f"tracking:1.open_tracking:{answer}"
+    add(shop, "heron-teapot")
+    check_out(shop, wants_mail="on")
+
+    assert preferences_of(told()[0]).get("open_tracking") is told_of_opens
 
 
 def test_checkout_seen_by_browser_and_server_is_one_event(shop):
