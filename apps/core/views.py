@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -43,3 +46,24 @@ def readyz(request: HttpRequest) -> JsonResponse:
         },
     }
     return JsonResponse(body)
+
+
+@require_safe
+def api_schema(request: HttpRequest) -> HttpResponseBase:
+    """What machines may ask of us, as OpenAPI."""
+    from drf_spectacular.views import (  # noqa: PLC0415 -- seldom asked for, and large
+        SpectacularAPIView,
+    )
+
+    return SpectacularAPIView.as_view()(request)
+
+
+@require_safe
+@csp_update({"style-src": [UNSAFE_INLINE], "img-src": ["data:"]})
+def api_docs(request: HttpRequest) -> HttpResponseBase:
+    """The same to read; its program comes from us, and its styles are written into the page."""
+    from drf_spectacular.views import (  # noqa: PLC0415 -- seldom asked for, and large
+        SpectacularSwaggerSplitView,
+    )
+
+    return SpectacularSwaggerSplitView.as_view(url_name="api-schema")(request)
