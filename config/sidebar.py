@@ -36,6 +36,10 @@ MENU = [
     (
         "Consent",
         [
+            ("Sign-up forms", "contact_mail", "consent.signupform"),
+            ("Sign-ups", "how_to_reg", "consent.pendingsignup"),
+            ("Cookie banner", "cookie", "consent.banner"),
+            ("Banner answers", "fact_check", "consent.anonymousconsent"),
             ("Consent records", "verified_user", "consent.consentrecord"),
             ("Suppressions", "do_not_disturb_on", "consent.suppression"),
             ("Purposes", "rule", "consent.purpose"),

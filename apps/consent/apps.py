@@ -144,5 +144,20 @@ class ConsentConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view",
                 },
+                "pendingsignup": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "banner": {
+                    Role.MARKETER: "view change",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view change",
+                },
+                "anonymousconsent": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
             },
         )

@@ -26,6 +26,11 @@ def sent_url(signup_uuid: UUID) -> str:
     return f"{settings.BASE_URL}/signup/sent/{tokens.sign(RESEND, signup_uuid.hex)}"
 
 
+def signup_url(key: str) -> str:
+    """Where scripts send what a form asks for."""
+    return f"{settings.BASE_URL}/v1/signup/{key}"
+
+
 def form_url(key: str) -> str:
     return f"{settings.BASE_URL}/forms/{key}"
 

@@ -17,8 +17,18 @@ from django_celery_beat.models import (
 from apps.accounts import services as accounts
 from apps.accounts.models import AccessRecord, User
 from apps.commerce.models import Cart, Order, Product
+from apps.consent import banners, signups
 from apps.consent import services as consent
-from apps.consent.models import ConsentRecord, Purpose, Suppression
+from apps.consent.facts import Entry, Trace
+from apps.consent.models import (
+    AnonymousConsent,
+    Banner,
+    ConsentRecord,
+    PendingSignup,
+    Purpose,
+    SignupForm,
+    Suppression,
+)
 from apps.contacts.models import Contact
 from apps.events.models import Event, RejectedEvent, Source
 from apps.messaging.models import Message, ServiceMail, Template
@@ -26,7 +36,7 @@ from apps.segments.models import Segment
 from apps.workflows.models import Enrollment, Workflow
 from tests.factories.accounts import StaffFactory
 from tests.factories.commerce import CartItemFactory, OrderFactory, ProductFactory
-from tests.factories.consent import grant
+from tests.factories.consent import SignupFormFactory, grant
 from tests.factories.contacts import ContactFactory
 from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
 from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
@@ -39,6 +49,21 @@ def _suppression() -> Suppression:
     email = f"silent-{Suppression.objects.count()}@example.com"
     consent.suppress(emails=[email], reason=Suppression.Reason.BOUNCED, now=NOON)
     return Suppression.objects.latest("id")
+
+
+def _banner() -> Banner:
+    banner = Banner.objects.create(title=f"Banner {Banner.objects.count()}")
+    banner.purposes.set(["tracking"])
+    return banner
+
+
+def _anonymous_consent() -> AnonymousConsent:
+    told = {"choice": {"tracking": True}, "anonymousId": "0b6b2c1e-5a4e-4f7a-9a3e-2f1d3c4b5a69"}
+    return banners.record_answer(told=told, trace=Trace(ip="203.0.113.7"), now=NOON)
+
+
+def _signup() -> PendingSignup:
+    return signups.sign_up(form=SignupFormFactory(), entry=Entry(email="ada@example.com"), now=NOON)
 
 
 def _purpose() -> Purpose:
@@ -91,6 +116,8 @@ def _access_record() -> AccessRecord:
 
 SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     AccessRecord: _access_record,
+    AnonymousConsent: _anonymous_consent,
+    Banner: _banner,
     Cart: lambda: CartItemFactory().cart,
     ClockedSchedule: _clocked,
     ConsentRecord: lambda: grant(ContactFactory(), Purpose.EMAIL_MARKETING, NOON),
@@ -102,12 +129,14 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     IntervalSchedule: _interval,
     Message: lambda: MessageContentFactory().message,
     Order: OrderFactory,
+    PendingSignup: _signup,
     PeriodicTask: _task,
     Product: ProductFactory,
     Purpose: _purpose,
     RejectedEvent: RejectedEventFactory,
     Segment: SegmentFactory,
     ServiceMail: _service_mail,
+    SignupForm: lambda: SignupFormFactory(topics=["tea", "news"], extra_fields=["first_name"]),
     SolarSchedule: _solar,
     Source: SourceFactory,
     Suppression: _suppression,

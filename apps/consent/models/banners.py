@@ -4,7 +4,7 @@ import pgtrigger
 from django.db import models
 
 from apps.consent.models.purposes import Purpose
-from apps.core.models import TimeStamped
+from apps.core.models import Personal, TimeStamped
 
 
 class Banner(TimeStamped):
@@ -41,12 +41,14 @@ class Banner(TimeStamped):
         return self.title
 
 
-class AnonymousConsent(models.Model):
+class AnonymousConsent(Personal):
     """One answer to a banner, kept as proof and never changed.
 
     The browser stands in it as a pseudonym, and only where it may be told from others: after a yes,
     or when it takes a yes back. A plain no names nobody.
     """
+
+    personal_fields = ("browser", "page", "user_agent", "ip_network")
 
     class Action(models.TextChoices):
         ACCEPT_ALL = "accept_all", "accepted all"
