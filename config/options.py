@@ -156,6 +156,17 @@ def read_hosts(name: str, text: str) -> list[str]:
     return hosts
 
 
+def read_patterns(name: str, text: str) -> tuple[str, ...]:
+    patterns = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for pattern in patterns:
+        if "*" in pattern[:-1] or pattern == "*":
+            raise OptionError(
+                f"{name} must be words with commas between; only the end may be a *, as in test@*,"
+                f" not {pattern!r}."
+            )
+    return patterns
+
+
 def read_log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
         raise OptionError(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")

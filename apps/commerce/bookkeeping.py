@@ -43,11 +43,15 @@ class Bookkeeper:
 
     # ---- Visitors who identify ----
 
-    def adopt(self, adoptions: dict[str, int]) -> None:
-        """Hand over what unknown visitors have left, as if it had been theirs from the start."""
+    def adopt(self, adoptions: dict[str, int], *, since: datetime) -> None:
+        """Hand over what unknown visitors have left, as if it had been theirs from the start.
+
+        What nobody has touched since then stays nobody's, as their events do.
+        """
         for browser, contact_id in sorted(adoptions.items()):
-            self._join_orders(browser, contact_id)
-            for cart in sorted(self.owned.pop(browser, []), key=lambda cart: cart.created_at):
+            self._join_orders(browser, contact_id, since)
+            recent = [cart for cart in self.owned.pop(browser, []) if cart.changed_at >= since]
+            for cart in sorted(recent, key=lambda cart: cart.created_at):
                 self._adopt_cart(cart, browser, contact_id)
 
     def name_carts(self, adopted: Iterable[Fact]) -> None:
@@ -56,14 +60,15 @@ class Bookkeeper:
             if fact.is_about_cart and (cart := self._find_adopted(fact)):
                 fact.event.keys["cart"] = cart.key
 
-    def _join_orders(self, browser: str, contact_id: int) -> None:
+    def _join_orders(self, browser: str, contact_id: int, since: datetime) -> None:
         """What one of the two has ordered, both have."""
         ordered_at = self._last_ordered(browser)
-        if ordered_at is None:
+        if ordered_at is None or ordered_at < since:
             return
         if cart := self._find_unkeyed(contact_id):
             cart.settle(ordered_at)
-        for order in self.placed.pop(browser, set()):
+        placed = self.placed.pop(browser, set())
+        for order in (order for order in placed if order.ordered_at >= since):
             order.contact_id = contact_id
             self.placed[contact_id].add(order)
             self.books.changed_orders[order.key] = order

@@ -4,6 +4,7 @@ from apps.commerce import facts, store
 from apps.commerce.bookkeeping import Bookkeeper
 from apps.commerce.books import Wanted
 from apps.commerce.facts import Fact
+from apps.events.log import adopted_since
 from apps.events.registry import Batch
 
 
@@ -18,7 +19,7 @@ def apply(batch: Batch) -> None:
     adopted = [fact for event in batch.adopted if (fact := facts.read(event))]
     books = store.load(_wanted(new, adopted, batch.adoptions))
     bookkeeper = Bookkeeper(books)
-    bookkeeper.adopt(batch.adoptions)
+    bookkeeper.adopt(batch.adoptions, since=adopted_since(batch.now))
     for fact in new:
         bookkeeper.apply(fact)
     bookkeeper.name_carts(adopted)

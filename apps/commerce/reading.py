@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from apps.commerce.models import Cart, CartItem, Order
-from apps.events.messages import BLOCKED_IDS
+from apps.contacts.blocked import NO_VALUES
 
 # A mail shows a few lines of a cart; what goes beyond this is no cart that somebody fills.
 MAX_LINES = 100
@@ -56,7 +56,7 @@ def read_id(value: object, *, length: int) -> str | None:
         text = _whole_number(value)
     else:
         return None
-    return text if len(text) <= length and text.lower() not in BLOCKED_IDS else None
+    return text if len(text) <= length and text.lower() not in NO_VALUES else None
 
 
 def _whole_number(value: float) -> str:

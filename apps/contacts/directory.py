@@ -1,14 +1,15 @@
 """Claims about people, and whom they name as things stand."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from django.db import connection
 
 from apps.contacts.models import Contact, Identity
-from apps.core.database import text_array
+from apps.core.database import number_array, text_array
 
 Name = tuple[str, str]
 
@@ -39,6 +40,10 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS named
 JOIN contacts_contact AS contact ON contact.id = named.id
+"""
+_COUNT = """
+SELECT contact_id, kind, count(*) FROM contacts_identity
+WHERE contact_id = ANY(%s::bigint[]) GROUP BY contact_id, kind
 """
 
 
@@ -83,12 +88,16 @@ class Claim:
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """A contact whom claims name; `id` is None until it is made."""
+    """A contact whom claims name; `id` is None until it is made.
+
+    `counts` are its names of each kind, and are read together with its row.
+    """
 
     id: int | None
     external_id: str | None = None
     email: str | None = None
     has_public_browsers: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
     row: Contact | None = None
     is_changed: bool = False
 
@@ -129,6 +138,10 @@ class Directory:
         for row in rows.select_for_update(no_key=True):
             person = self._by_id[row.pk]
             person.row, person.email, person.external_id = row, row.email, row.external_id
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, [number_array(ids)])
+            for pk, kind, count in cursor.fetchall():
+                self._by_id[pk].counts[kind] = count
 
     def wants_to_write(self, claim: Claim) -> bool:
         """Whether a claim may change anything; a track call mostly repeats what is known."""

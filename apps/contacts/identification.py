@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 
 from apps.contacts import traits as trait_reader
@@ -41,6 +42,12 @@ from apps.core.database import number_array, text_array
 UNVERIFIED = "unverified"
 EMAIL_TAKEN = "email_taken"
 EMAIL_KEPT = "email_kept"
+# One person doesn't have so many: a shared till, or a placeholder that nobody has blocked yet.
+TOO_MANY = {
+    Identity.Kind.USER_ID: "too_many_user_ids",
+    Identity.Kind.EMAIL: "too_many_addresses",
+    Identity.Kind.ANONYMOUS_ID: "too_many_browsers",
+}
 
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext('contacts.identity'), hash)
@@ -240,6 +247,9 @@ class _Session:
         if person.email and not claim.is_trusted:
             resolution.notes.append(EMAIL_KEPT)
             return
+        if not person.email and not self._has_room(person, name):
+            resolution.notes.append(TOO_MANY[Identity.Kind.EMAIL])
+            return
         if holder and holder is not person:
             self._set(holder, "email", None)
             holder.email = None
@@ -269,8 +279,11 @@ class _Session:
             holder = self.people.get(name)
             yields = claim.mode is not Mode.TRACK or name in self.unproven
             if holder is not person and (holder is None or yields):
-                self._call(person, name, claim)
-                resolution.linked.append(browser)
+                if self._has_room(person, name):
+                    self._call(person, name, claim)
+                    resolution.linked.append(browser)
+                else:
+                    resolution.notes.append(TOO_MANY[Identity.Kind.ANONYMOUS_ID])
             elif holder is person and claim.is_proof and name in self.unproven:
                 self._call(person, name, claim)
         if claim.is_proof:
@@ -291,7 +304,18 @@ class _Session:
             if name[0] == Identity.Kind.ANONYMOUS_ID and self.people[name] is person:
                 self._forget(name)
 
+    def _has_room(self, person: Person, name: Name) -> bool:
+        """Whether somebody may get one more name of this kind."""
+        is_browser = name[0] == Identity.Kind.ANONYMOUS_ID
+        limit = settings.MAX_BROWSERS_PER_CONTACT if is_browser else settings.MAX_NAMES_PER_CONTACT
+        return person.counts[name[0]] < limit
+
     def _call(self, person: Person, name: Name, claim: Claim) -> None:
+        holder = self.people.get(name)
+        if holder is not person:
+            person.counts[name[0]] += 1
+            if holder:
+                holder.counts[name[0]] -= 1
         self.people[name] = self.named[name] = person
         self.forgotten.discard(name)
         if claim.proves(name):
@@ -302,7 +326,8 @@ class _Session:
             person.has_public_browsers = True
 
     def _forget(self, name: Name) -> None:
-        self.people.pop(name, None)
+        if holder := self.people.pop(name, None):
+            holder.counts[name[0]] -= 1
         self.named.pop(name, None)
         self.forgotten.add(name)
 

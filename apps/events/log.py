@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 
 from apps.core.database import number_array, text_array
 from apps.events import partitions
 from apps.events.registry import ProcessedEvent
-
-# How far back an anonymous visitor's history follows them when they identify.
-ADOPTED_HISTORY = timedelta(days=30)
 
 # How long clients may go on sending the same event; no older partition is asked whether it has it.
 LOOK_BACK = timedelta(days=45)
@@ -90,12 +88,17 @@ def write(entries: list[Entry]) -> None:
             copy.write(data)
 
 
+def adopted_since(now: datetime) -> datetime:
+    """How far back an anonymous visitor's history follows them when they identify."""
+    return now - timedelta(days=settings.ADOPTED_HISTORY_DAYS)
+
+
 def adopt(links: dict[str, int], *, now: datetime) -> list[ProcessedEvent]:
     """Hand the recent anonymous events of these browsers to their contacts; oldest first."""
     if not links:
         return []
     with connection.cursor() as cursor:
-        since = now - ADOPTED_HISTORY
+        since = adopted_since(now)
         cursor.execute(_ADOPT, [text_array(links), number_array(links.values()), since])
         rows = cursor.fetchall()
     return [_event(row) for row in sorted(rows)]

@@ -2,11 +2,12 @@
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
+from apps.contacts.blocked import NO_VALUES, is_blocked
 from apps.contacts.services import normalize_email
 from apps.core.pseudonyms import as_stored, hide_browser, hide_ip
 from apps.events.models import new_message_id
@@ -20,14 +21,6 @@ MAX_ID = 200
 MAX_NUMBER = 2**64
 MAX_MESSAGE_ID = 100
 MAX_NAME = 200
-
-# What clients send where they have no ID; taken as IDs they would make one person of many.
-BLOCKED_IDS = frozenset(
-    {
-        "", "0", "-1", "null", "none", "nil", "nan", "undefined", "anonymous", "guest", "unknown",
-        "true", "false", "n/a", "[object object]", "00000000-0000-0000-0000-000000000000",
-    }
-)  # fmt: skip
 
 # A \u0000 that isn't itself escaped: JSON allows it, PostgreSQL's text can't hold it.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -87,12 +80,13 @@ class Checked:
 
 @dataclass(slots=True)
 class Names:
-    """Everything a message calls its person by."""
+    """Everything a message calls its person by; `blocked` are the fields that name nobody."""
 
     user_id: str | None
     anonymous_id: str | None
     previous_id: str | None
     email: str | None
+    blocked: list[str] = field(default_factory=list)
 
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -153,12 +147,17 @@ def read_names(message: Message) -> Names:
     email = traits.get("email") if traits else None
     if email is None and isinstance(context_traits, dict):
         email = context_traits.get("email")
-    return Names(
+    email = normalize_email(email) if email else None
+    names = Names(
         user_id=_read_id(message.user_id, "userId"),
         anonymous_id=_read_id(message.anonymous_id, "anonymousId"),
         previous_id=as_stored(previous_id) if previous_id else None,
-        email=normalize_email(email) if email else None,
+        email=None if email is None or is_blocked(email) else email,
     )
+    told = (("userId", message.user_id, names.user_id), ("email", email, names.email))
+    told += (("anonymousId", message.anonymous_id, names.anonymous_id),)
+    names.blocked = [name for name, value, read in told if value not in (None, "") and not read]
+    return names
 
 
 def read_signature(context: Object) -> str | None:
@@ -176,8 +175,8 @@ def hide_names(raw: dict[str, Any], *, is_secret: bool) -> dict[str, Any]:
     The `previousId` of a server stays until it is worked in: it may be a user ID.
     """
     hidden = dict(raw)
-    for field in ("anonymousId",) if is_secret else ("anonymousId", "previousId"):
-        _hide_id(hidden, field)
+    for name in ("anonymousId",) if is_secret else ("anonymousId", "previousId"):
+        _hide_id(hidden, name)
     context = raw.get("context")
     if isinstance(context, dict) and ("ip" in context or "traits" in context):
         hidden["context"] = context = dict(context)
@@ -196,7 +195,7 @@ def _hide_id(values: dict[str, Any], field: str) -> None:
     if not isinstance(value, str) and not is_number:
         return
     text = str(value).strip()
-    if len(text) <= MAX_ID and text.lower() not in BLOCKED_IDS:
+    if len(text) <= MAX_ID and not is_blocked(text):
         values[field] = hide_browser(text)
 
 
@@ -247,7 +246,7 @@ def _read_id(value: Text, field: str) -> str | None:
     if value is None:
         return None
     text = str(value).strip()
-    if text.lower() in BLOCKED_IDS:
+    if is_blocked(text):
         return None
     if len(text) > MAX_ID:
         raise BadMessage("id_too_long", f"{field} may have {MAX_ID} characters.")
@@ -256,7 +255,7 @@ def _read_id(value: Text, field: str) -> str | None:
 
 def _read_message_id(message: Message) -> str:
     text = str(message.message_id).strip() if message.message_id is not None else ""
-    if text.lower() in BLOCKED_IDS:
+    if text.lower() in NO_VALUES:
         # Taken as an ID, it would make one event of many.
         return new_message_id()
     if len(text) > MAX_MESSAGE_ID:

@@ -136,7 +136,8 @@ def _read(item: Item, source: Source) -> _Work:
         traits=_traits(message) if message.type == "identify" else None,
         is_signed=is_signed,
     )
-    remarks = [signatures.WRONG] if signature and not is_signed else []
+    remarks = [f"blocked {field}" for field in names.blocked]
+    remarks += [signatures.WRONG] if signature and not is_signed else []
     name = messages.event_name(message)
     # Whoever brings history in answers for it; our own events are asked about where they arise.
     is_settled = source.is_consent_settled or source.is_internal or item.is_backfill

@@ -244,6 +244,22 @@ TRACKING_WITHOUT_CONSENT = options.read_choice(
     {"drop", "anonymous"},
 )
 
+# Identity: what is nobody's name (a * stands for any end), and how many names one person may have
+BLOCKED_IDS = options.read_patterns(
+    "BLOCKED_IDS",
+    env.str("BLOCKED_IDS", default="test@*, null@*, undefined@*, anonymous@*, no-reply@*"),
+)
+MAX_BROWSERS_PER_CONTACT = options.read_count(
+    "MAX_BROWSERS_PER_CONTACT", env.str("MAX_BROWSERS_PER_CONTACT", default="50")
+)
+MAX_NAMES_PER_CONTACT = options.read_count(
+    "MAX_NAMES_PER_CONTACT", env.str("MAX_NAMES_PER_CONTACT", default="10")
+)
+# How far back the history of a browser follows the person who identifies in it.
+ADOPTED_HISTORY_DAYS = options.read_count(
+    "ADOPTED_HISTORY_DAYS", env.str("ADOPTED_HISTORY_DAYS", default="30")
+)
+
 # Tracking API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

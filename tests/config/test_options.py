@@ -13,6 +13,7 @@ from config.options import (
     read_hosts,
     read_log_level,
     read_options,
+    read_patterns,
     require_free_port,
 )
 
@@ -91,6 +92,8 @@ def test_the_settings_name_their_malformed_variables():
         read_count("GATE_BATCH", "0")
     with pytest.raises(OptionError, match=r"^SHOP_HOSTS must be hosts .*, not 'https://a.b'"):
         read_hosts("SHOP_HOSTS", "shop.example, https://a.b")
+    with pytest.raises(OptionError, match=r"^BLOCKED_IDS must be words .*, not 'a\*b'"):
+        read_patterns("BLOCKED_IDS", "test@*, A*b")
     with pytest.raises(OptionError, match=r"^LOG_LEVEL must be one of DEBUG, INFO"):
         read_log_level("loud")
 
@@ -106,6 +109,7 @@ def test_well_formed_settings_are_taken():
         "www.shop.example",
     ]
     assert read_hosts("SHOP_HOSTS", "") == []
+    assert read_patterns("BLOCKED_IDS", " Test@*, till,") == ("test@*", "till")
     assert read_log_level("debug") == "DEBUG"
 
 

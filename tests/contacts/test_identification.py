@@ -453,6 +453,6 @@ def test_queries_do_not_grow_with_the_claims(count, django_assert_num_queries):
     ]
     ContactFactory(external_id="u0")
 
-    # Find, lock, find again, lock rows, insert, update, forget an old address, name.
-    with django_assert_num_queries(8):
+    # Find, lock, find again, lock rows, count names, insert, update, forget an old address, name.
+    with django_assert_num_queries(9):
         ask(*claims)
