@@ -1,19 +1,34 @@
 """How a log line looks: one line, and nothing of what people have told us.
 
 The text of an exception may quote a row (PostgreSQL's DETAIL does), so only its type and the places
-in our code are written.
+in our code are written. What others write, such as a mail server's answer or an address that was
+not found, may name somebody or hold a key all the same: that is taken out of each line.
 """
 
 import copy
 import logging
+import re
 import traceback
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAX_PLACES = 3
 MAX_CHARACTERS = 600
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MASK = "•••"
+
+_PERSONAL = re.compile(
+    r"""
+    (?<=://)[^/\s@]+(?=@)                              # the password of an address
+    | (?<![\w.+-])[\w.+-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+  # an e-mail address
+    | \bsk_[\w-]+                                      # a secret write key
+    | (?<![\w-])[\w.-]+:(?:[\w-]+:)?[\w-]{27,}         # a signed token, as links carry them
+    | (?<![\w+])\+\d[\d()\ /-]{6,}\d                  # a telephone number
+    """,
+    re.VERBOSE | re.ASCII,
+)
 
 
 class LineFormatter(logging.Formatter):
@@ -29,8 +44,28 @@ class LineFormatter(logging.Formatter):
         if problem and isinstance(line.args, dict) and "exc" in line.args:
             # Celery puts the exception's text into the message as well.
             line.args = {**line.args, "exc": type(problem).__name__, "traceback": ""}
-        text = " ".join(super().format(line).split())[:MAX_CHARACTERS]
+        text = redact(" ".join(super().format(line).split()))[:MAX_CHARACTERS]
         return f"{text} ({_describe(problem)})" if problem else text
+
+
+def redact(text: str) -> str:
+    """The text without addresses, telephone numbers, tokens and secret keys."""
+    return _PERSONAL.sub(MASK, text)
+
+
+def without_texts(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
+    """What an error service may hear of an error: its type and places, as our log has it."""
+    for problem in event.get("exception", {}).get("values", []):
+        problem["value"] = ""
+    if "logentry" in event:
+        event["logentry"] = {"message": redact(str(event["logentry"].get("message", "")))}
+    if "request" in event:
+        request = event["request"]
+        url = redact(str(request.get("url", "")))
+        event["request"] = {"method": request.get("method", ""), "url": url}
+    for name in ("user", "breadcrumbs", "extra"):
+        event.pop(name, None)
+    return event
 
 
 def _problem(record: logging.LogRecord) -> BaseException | None:

@@ -4,6 +4,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.logs import without_texts
+
 from .base import *  # noqa: F403
 from .base import BASE_DIR, BASE_URL, HASH_KEY, POSTAL_ADDRESS, SECRET_KEY, env
 
@@ -58,4 +60,12 @@ STORAGES = {
 if _dsn := env.str("SENTRY_DSN", default=""):
     import sentry_sdk
 
-    sentry_sdk.init(dsn=_dsn, send_default_pii=False, max_request_body_size="never")
+    # Local variables and the texts of exceptions hold what people have told us.
+    sentry_sdk.init(
+        dsn=_dsn,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        max_breadcrumbs=0,
+        before_send=without_texts,
+    )
