@@ -19,7 +19,7 @@ PRODUCTION := DJANGO_SETTINGS_MODULE=config.settings.production \
 	DEMO=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench requirements base dev
+.PHONY: help run test lint format bench snippet requirements base dev
 
 help: ## List every target
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,12 @@ format: dev ## Put the code into shape
 
 bench: dev ## Measure against the bare counterparts and print the table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+snippet: ## Pack cuepost.js as browsers are served it, after a change to it; needs npx
+	@source=static/public/cuepost.js packed=static/public/cuepost.min.js; \
+	{ printf '/* From cuepost.js, sha256 %s */\n' $$(sha256sum $$source | cut -d' ' -f1) && \
+		npx --yes terser@5.51.4 $$source --compress passes=2 --mangle; } > $$packed.new && \
+	mv $$packed.new $$packed && gzip -9c $$packed | wc -c
 
 requirements: dev ## Compile requirements/*.txt from *.in, with hashes
 	@for name in base dev production uv; do \

@@ -1,5 +1,8 @@
 """The pixel and the script, as pages load them."""
 
+import gzip
+import hashlib
+
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -139,10 +142,28 @@ def test_pixel_answers_a_gif_while_the_database_fails(client):
 def test_script_is_served_to_any_site_and_cached(client):
     response = client.get("/js/cuepost.js")
 
-    body = b"".join(response.streaming_content)
-    assert body == (settings.BASE_DIR / "static/public/cuepost.js").read_bytes()
+    assert response.content == (settings.BASE_DIR / "static/public/cuepost.min.js").read_bytes()
     assert response["Content-Type"] == "text/javascript; charset=utf-8"
     assert response["Cache-Control"] == "public, max-age=3600"
     assert response["Access-Control-Allow-Origin"] == "*"
+    assert "Content-Encoding" not in response
     again = client.get("/js/cuepost.js", headers={"If-Modified-Since": response["Last-Modified"]})
     assert again.status_code == 304
+
+
+def test_script_is_packed_for_browsers_that_take_it(client):
+    plain = client.get("/js/cuepost.js")
+    packed = client.get("/js/cuepost.js", headers={"Accept-Encoding": "br, gzip"})
+
+    assert (packed["Content-Encoding"], packed["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(packed.content) == plain.content
+    assert len(packed.content) < 6 * 1024
+
+
+def test_script_belongs_to_its_source():
+    """After a change to cuepost.js, `make snippet` packs it anew."""
+    folder = settings.BASE_DIR / "static/public"
+    digest = hashlib.sha256((folder / "cuepost.js").read_bytes()).hexdigest()
+
+    packed = (folder / "cuepost.min.js").read_text()
+    assert packed.startswith(f"/* From cuepost.js, sha256 {digest} */")
