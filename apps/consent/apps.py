@@ -33,6 +33,7 @@ class ConsentConfig(AppConfig):
     def ready(self) -> None:
         from apps.consent import (  # noqa: PLC0415 -- models are ready only now
             banners,
+            frameworks,
             jurisdictions,
             personal,
             purposes,
@@ -62,6 +63,7 @@ class ConsentConfig(AppConfig):
         )
         post_migrate.connect(purposes.install, sender=self, dispatch_uid="consent.purposes")
         post_migrate.connect(banners.install, sender=self, dispatch_uid="consent.banners")
+        post_migrate.connect(frameworks.install, sender=self, dispatch_uid="consent.frameworks")
         post_migrate.connect(
             jurisdictions.install, sender=self, dispatch_uid="consent.jurisdictions"
         )
@@ -71,7 +73,7 @@ class ConsentConfig(AppConfig):
                 label="Consents",
                 order=30,
                 permission=VIEW,
-                rows=lambda contact: contact.consent_records.select_related("purpose"),
+                rows=lambda contact: contact.consent_records.select_related("purpose", "topic"),
                 at="recorded_at",
                 tell=wording.tell,
             )
@@ -153,6 +155,12 @@ class ConsentConfig(AppConfig):
                     Role.MARKETER: "view change",
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view change",
+                },
+                "cmpconnection": {Role.PRIVACY_OFFICER: "view add change"},
+                "foreignsignal": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change delete",
                 },
                 "anonymousconsent": {
                     Role.MARKETER: "view",

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from apps.consent.models import (
     Purpose,
     Status,
     Suppression,
+    WordingVersion,
 )
 from apps.consent.recording import Key
 from apps.consent.recording import Statement as Statement
@@ -161,6 +163,20 @@ def is_suppressed(email: str) -> bool:
 def find_suppression(email: str) -> Suppression | None:
     """Return why and since when an address is silent, or None."""
     return Suppression.objects.filter(email_hash=_email_hash(email)).first()
+
+
+def keep_wording(
+    *, purpose: str, version: str, language: str, text: str, now: datetime
+) -> WordingVersion:
+    """Keep a text for ever; records that name it bear its hash."""
+    return WordingVersion.objects.create(
+        purpose_id=purpose,
+        version=version,
+        language=language,
+        text=text,
+        text_hash=sha256(text.encode()).hexdigest(),
+        created_at=now,
+    )
 
 
 class NotLifted(Exception):

@@ -23,11 +23,17 @@ from apps.consent.facts import Entry, Trace
 from apps.consent.models import (
     AnonymousConsent,
     Banner,
+    CmpConnection,
     ConsentRecord,
+    ForeignSignal,
+    Jurisdiction,
+    LiftedSuppression,
     PendingSignup,
     Purpose,
     SignupForm,
     Suppression,
+    Topic,
+    WordingVersion,
 )
 from apps.contacts.models import Contact
 from apps.events.models import Event, RejectedEvent, Source
@@ -36,7 +42,7 @@ from apps.segments.models import Segment
 from apps.workflows.models import Enrollment, Workflow
 from tests.factories.accounts import StaffFactory
 from tests.factories.commerce import CartItemFactory, OrderFactory, ProductFactory
-from tests.factories.consent import SignupFormFactory, grant
+from tests.factories.consent import SignupFormFactory, TopicFactory, grant
 from tests.factories.contacts import ContactFactory
 from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
 from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
@@ -62,12 +68,41 @@ def _anonymous_consent() -> AnonymousConsent:
     return banners.record_answer(told=told, trace=Trace(ip="203.0.113.7"), now=NOON)
 
 
+def _foreign_signal() -> ForeignSignal:
+    signal = f"signal_{ForeignSignal.objects.count()}"
+    return ForeignSignal.objects.create(framework="google", signal=signal, purpose_id="tracking")
+
+
 def _signup() -> PendingSignup:
     return signups.sign_up(form=SignupFormFactory(), entry=Entry(email="ada@example.com"), now=NOON)
 
 
 def _purpose() -> Purpose:
     return Purpose.objects.create(key=f"purpose-{Purpose.objects.count()}", name="News")
+
+
+def _topic() -> Topic:
+    topic: Topic = TopicFactory()
+    return topic
+
+
+def _wording() -> WordingVersion:
+    version = str(WordingVersion.objects.count())
+    return consent.keep_wording(
+        purpose="tracking", version=version, language="en", text="We remember.", now=NOON
+    )
+
+
+def _jurisdiction() -> Jurisdiction:
+    return Jurisdiction.objects.create(key=f"X{Jurisdiction.objects.count()}", name="Elsewhere")
+
+
+def _lifted() -> LiftedSuppression:
+    suppression = _suppression()
+    consent.lift_suppression(
+        suppression_id=suppression.pk, explanation="They called.", by="ada", now=NOON
+    )
+    return LiftedSuppression.objects.latest("id")
 
 
 def _enrollment() -> Enrollment:
@@ -120,11 +155,13 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     Banner: _banner,
     Cart: lambda: CartItemFactory().cart,
     ClockedSchedule: _clocked,
+    CmpConnection: lambda: CmpConnection.objects.create(name="Platform"),
     ConsentRecord: lambda: grant(ContactFactory(), Purpose.EMAIL_MARKETING, NOON),
     Contact: ContactFactory,
     CrontabSchedule: _crontab,
     Enrollment: _enrollment,
     Event: lambda: EventFactory(contact=ContactFactory()),
+    ForeignSignal: _foreign_signal,
     Group: lambda: Group.objects.create(name=f"Role {Group.objects.count()}"),
     IntervalSchedule: _interval,
     Message: lambda: MessageContentFactory().message,
@@ -140,6 +177,10 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     SolarSchedule: _solar,
     Source: SourceFactory,
     Suppression: _suppression,
+    LiftedSuppression: _lifted,
+    Topic: _topic,
+    WordingVersion: _wording,
+    Jurisdiction: _jurisdiction,
     Template: lambda: TemplateVersionFactory().template,
     User: StaffFactory,
     Workflow: lambda: WorkflowVersionFactory().workflow,

@@ -27,7 +27,9 @@ READ_ONLY = pytest.mark.parametrize(
 # Where people are shown, the access log is told.
 QUERIES_OF_A_LIST = {
     "AccessRecord": 5, "Cart": 5, "ConsentRecord": 5, "Contact": 5, "Enrollment": 6, "Event": 5,
-    "Message": 5, "Order": 5, "ServiceMail": 5, "Suppression": 5, "User": 5, "AnonymousConsent": 5, "Banner": 5, "PendingSignup": 6}  # fmt: skip
+    "Message": 5, "Order": 5, "ServiceMail": 5, "Suppression": 5, "User": 5, "AnonymousConsent": 5,
+    "Banner": 5, "PendingSignup": 6, "Jurisdiction": 6, "WordingVersion": 5,
+}  # fmt: skip
 
 
 def test_there_is_a_sample_of_every_registered_model():
