@@ -5,9 +5,10 @@ nobody can tell from our tables which browser it was.
 """
 
 import hashlib
-import hmac
 import re
 from base64 import urlsafe_b64encode
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -56,7 +57,7 @@ def hide_column(*, table: str, column: str, where: str = "true") -> int:
 
     Batch by batch, each for itself outside a transaction: a log takes its time.
     """
-    inner, outer = _keys()
+    inner, outer = _keys(settings.HASH_KEY)
     sql = _HIDE.format(table=table, column=column, where=where)
     count = 0
     with connection.cursor() as cursor:
@@ -71,14 +72,23 @@ def hide_column(*, table: str, column: str, where: str = "true") -> int:
 
 
 def _pseudonym(prefix: str, value: str) -> str:
-    key = settings.HASH_KEY.encode()
-    digest = hmac.digest(key, f"{prefix}{value}".encode(errors="surrogatepass"), "sha256")
-    return prefix + urlsafe_b64encode(digest[:BYTES])[:CHARACTERS].decode()
+    begun, ended = _halves(settings.HASH_KEY)
+    inner, outer = begun.copy(), ended.copy()
+    inner.update(f"{prefix}{value}".encode(errors="surrogatepass"))
+    outer.update(inner.digest())
+    return prefix + urlsafe_b64encode(outer.digest()[:BYTES])[:CHARACTERS].decode()
 
 
-def _keys() -> tuple[bytes, bytes]:
+@lru_cache(maxsize=4)
+def _halves(hash_key: str) -> tuple[Any, Any]:
+    """HMAC's two hashes with their keys worked in; the library's own call takes twice as long."""
+    inner, outer = _keys(hash_key)
+    return hashlib.sha256(inner), hashlib.sha256(outer)
+
+
+def _keys(hash_key: str) -> tuple[bytes, bytes]:
     """The two keys of HMAC, as RFC 2104 makes them from the one."""
-    key = settings.HASH_KEY.encode()
+    key = hash_key.encode()
     if len(key) > _BLOCK:
         key = hashlib.sha256(key).digest()
     key = key.ljust(_BLOCK, b"\0")

@@ -1,5 +1,8 @@
 """Pseudonyms of browsers and addresses, in Python and in PostgreSQL."""
 
+import hmac
+from base64 import urlsafe_b64encode
+
 import pytest
 from django.db import connection
 
@@ -24,6 +27,14 @@ def test_a_pseudonym_depends_on_the_key_and_on_what_it_hides(settings):
 
     assert hide_browser("203.0.113.7") != before
     assert hide_ip("203.0.113.7").removeprefix("ip_") != hide_browser("203.0.113.7")[2:]
+
+
+def test_a_pseudonym_is_the_hmac_of_rfc_2104(settings):
+    settings.HASH_KEY = "a key of more than one block " * 4
+
+    digest = hmac.digest(settings.HASH_KEY.encode(), b"b_visitor", "sha256")
+
+    assert hide_browser("visitor") == "b_" + urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
 def test_a_client_cannot_pass_a_pseudonym_off_as_its_own():
