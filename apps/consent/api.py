@@ -1,4 +1,4 @@
-"""Endpoints for websites: signing up, and the banner."""
+"""Endpoints for websites and consent platforms: signing up, the banner, exports."""
 
 from typing import Any
 
@@ -9,11 +9,13 @@ from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.consent import banners, links, requests, signups
+from apps.consent import banners, links, platforms, requests, signups
 from apps.consent.models import SignupForm
 
 PREFLIGHT_AGE = "86400"
 RETRY_AFTER = "3600"
+SIGNATURE = "X-Cuepost-Signature"
+MAX_EXPORT = 1024 * 1024
 THANKS = "Thank you. If there is something left to confirm, a mail is on its way."
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -118,6 +120,32 @@ class BannerAnswerView(WebsiteView):
         except banners.BadAnswer as problem:
             return refusal(str(problem), status=400)
         return JsonResponse({"success": True}, status=201)
+
+
+class CmpView(WebsiteView):
+    """Take what a consent platform exports: one consent, a list, or `{"consents": [...]}`."""
+
+    def post(self, request: Request, key: str) -> HttpResponse:
+        plain: HttpRequest = request._request
+        body = requests.read_body(plain, limit=MAX_EXPORT)
+        signature = plain.headers.get(SIGNATURE, "")
+        try:
+            connection = platforms.find_connection(key=key, body=body, signature=signature)
+        except platforms.UnknownPlatform as problem:
+            return refusal(str(problem), status=401)
+        items = requests.read_items(body, "consents")
+        if len(items) > platforms.MAX_CONSENTS:
+            return refusal(f"Send at most {platforms.MAX_CONSENTS} consents at once.", status=413)
+        taken = platforms.take(connection=connection, items=items, now=timezone.now())
+        refused = [{"index": index, "reason": reason} for index, reason in sorted(taken.refused)]
+        return JsonResponse(
+            {
+                "success": True,
+                "recorded": taken.recorded,
+                "repeated": taken.repeated,
+                "refused": refused,
+            }
+        )
 
 
 def refusal(text: str, *, status: int) -> JsonResponse:

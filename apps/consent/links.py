@@ -31,6 +31,11 @@ def signup_url(key: str) -> str:
     return f"{settings.BASE_URL}/v1/signup/{key}"
 
 
+def cmp_url(key: str) -> str:
+    """Where a consent platform sends what people told it."""
+    return f"{settings.BASE_URL}/webhooks/cmp/{key}/"
+
+
 def form_url(key: str) -> str:
     return f"{settings.BASE_URL}/forms/{key}"
 

@@ -148,6 +148,9 @@ def register() -> None:
                 },
                 "consent.PendingSignup": {Fate.ERASED: "uuid email_hash ip_hash details"},
                 "consent.Banner": {Fate.IMPERSONAL: "title text policy_url"},
+                "consent.CmpConnection": {Fate.IMPERSONAL: "name key"},
+                "consent.CmpReceipt": {Fate.HASHED: "external_id"},
+                "consent.ForeignSignal": {Fate.IMPERSONAL: "signal"},
                 "consent.AnonymousConsent": {
                     Fate.ERASED: "browser choice wording page user_agent ip_network"
                 },

@@ -21,13 +21,13 @@ class BadRequest(Exception):
     """The request can't be used; the text tells the client why."""
 
 
-def read_body(request: HttpRequest) -> bytes:
+def read_body(request: HttpRequest, *, limit: int = MAX_BYTES) -> bytes:
     try:
-        body = request.read(MAX_BYTES + 1)
+        body = request.read(limit + 1)
     except (UnreadablePostError, RawPostDataException, OSError) as problem:
         raise BadRequest("The body could not be read.") from problem
-    if len(body) > MAX_BYTES:
-        raise BadRequest(f"A request may have {MAX_BYTES} bytes.")
+    if len(body) > limit:
+        raise BadRequest(f"A request may have {limit} bytes.")
     return body
 
 
@@ -37,6 +37,21 @@ def read_json(body: bytes) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except _FAILURES as problem:
         raise BadRequest("The body must be one JSON object in UTF-8.") from problem
+
+
+def read_items(body: bytes, name: str) -> list[Any]:
+    """The list that a body is, or holds under this name; one object alone is a list of it."""
+    try:
+        read = msgspec.json.decode(body)
+    except _FAILURES as problem:
+        raise BadRequest("The body must be JSON in UTF-8.") from problem
+    if isinstance(read, dict) and isinstance(read.get(name), list):
+        read = read[name]
+    if isinstance(read, dict):
+        read = [read]
+    if not isinstance(read, list):
+        raise BadRequest(f"Send one object, a list, or an object with “{name}”.")
+    return read
 
 
 def read_post(request: HttpRequest) -> QueryDict:

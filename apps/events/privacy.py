@@ -23,7 +23,7 @@ import msgspec
 from django.conf import settings
 from django.db import connection
 
-from apps.consent import policy
+from apps.consent import frameworks, policy
 from apps.consent.models import ConsentRecord, Purpose, Status
 from apps.consent.services import Statement
 
@@ -81,12 +81,16 @@ def states_of(contact_ids: Iterable[int]) -> States:
 def preferences(context: Mapping[str, Any] | None) -> dict[str, bool]:
     """Read Segment's `context.consent.categoryPreferences`; only yes and no are statements.
 
+    Beside them a consent platform's `tcString` and `googleConsentMode` are understood.
+
     A browser that sends the Global Privacy Control refuses that its person's data is sold.
     """
     consent = _consent(context)
     found = consent.get("categoryPreferences")
     told = found.items() if isinstance(found, dict) else ()
     said = {purpose: value for purpose, value in told if isinstance(value, bool)}
+    if "tcString" in consent or "googleConsentMode" in consent:
+        said = frameworks.read(consent) | said
     if consent.get("gpc") is True:
         said[Purpose.SALE_OR_SHARING] = False
     return said

@@ -3,6 +3,7 @@
 from apps.consent.models.banners import AnonymousConsent, Banner
 from apps.consent.models.erasures import Erasure
 from apps.consent.models.jurisdictions import Jurisdiction, JurisdictionRule
+from apps.consent.models.platforms import CmpConnection, CmpReceipt, ForeignSignal
 from apps.consent.models.purposes import Purpose, Topic, WordingVersion
 from apps.consent.models.records import ConsentRecord, ConsentState, Status
 from apps.consent.models.signups import PendingSignup, SignupForm
@@ -12,9 +13,12 @@ from apps.consent.models.wishes import MailPreference
 __all__ = [
     "AnonymousConsent",
     "Banner",
+    "CmpConnection",
+    "CmpReceipt",
     "ConsentRecord",
     "ConsentState",
     "Erasure",
+    "ForeignSignal",
     "Jurisdiction",
     "JurisdictionRule",
     "LiftedSuppression",
