@@ -121,6 +121,7 @@ class ConsentConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view add",
                 },
+                "liftedsuppression": {Role.MARKETER: "view", Role.PRIVACY_OFFICER: "view"},
                 "purpose": {
                     Role.MARKETER: "view",
                     Role.ANALYST: "view",

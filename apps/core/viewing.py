@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from apps.core.models import Personal
 
 MASK = "•••"
+# What makes a page of more people than that says itself how many they are.
+MAX_NOTED = 10_000
 # The permission to see names, addresses, IDs and what people did.
 SEE_PEOPLE = "contacts.view_personal_data"
 
@@ -37,7 +39,7 @@ class Viewing:
                 row.__dict__[name] = hide(row.__dict__[name])
             return
         self.kinds.add(str(row._meta.verbose_name))
-        if row.person_id is not None:
+        if row.person_id is not None and len(self.contact_ids) < MAX_NOTED:
             self.contact_ids.add(row.person_id)
 
 

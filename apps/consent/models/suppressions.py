@@ -32,8 +32,10 @@ class Suppression(Personal):
         return f"{self.get_reason_display()} {self.email_hash[:8]}"
 
 
-class LiftedSuppression(models.Model):
+class LiftedSuppression(Personal):
     """A suppression that staff took away, and why."""
+
+    personal_fields = ("email_hash", "explanation")
 
     email_hash = models.CharField(max_length=64, db_index=True)
     reason = models.CharField(max_length=16, choices=Suppression.Reason)
