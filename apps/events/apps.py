@@ -29,6 +29,7 @@ class EventsConfig(AppConfig):
             lanes,
             personal,
             pipeline,
+            receivers,
             selectors,
             wording,
         )
@@ -41,6 +42,7 @@ class EventsConfig(AppConfig):
             return selectors.inbox_lag(now)
 
         personal.register()
+        assert receivers  # noqa: S101 -- importing it connects them
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
         register_stage(Stage("events", 30, drain))
         register_probe(Probe("inbox", "Events waiting", measure))

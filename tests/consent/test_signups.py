@@ -18,6 +18,8 @@ from apps.consent.models import (
     WordingVersion,
 )
 from apps.contacts.models import Contact, Identity
+from apps.events import pipeline
+from apps.events.models import Event
 from apps.messaging.models import ServiceMail
 from tests.factories.consent import SignupFormFactory, deny, grant
 from tests.factories.contacts import ContactFactory
@@ -309,3 +311,19 @@ def test_a_form_may_come_from_its_websites(settings, origins, origin, may):
     form = SignupForm(allowed_origins=origins)
 
     assert signups.may_come_from(form, origin) is may
+
+
+def test_a_confirmed_sign_up_is_an_event_that_a_welcome_can_start_with():
+    form = SignupFormFactory(topics=["tea"])
+    signup = ask(form)
+    signups.confirm(signup_uuid=signup.uuid, trace=HERE, now=NOON)
+
+    pipeline.drain(now=NOON)
+
+    event = Event.objects.get()
+    assert (event.name, event.contact, event.is_trusted) == (
+        "Signed Up",
+        Contact.objects.get(),
+        True,
+    )
+    assert event.properties == {"form": form.key, "form_name": form.name, "topics": ["tea"]}
