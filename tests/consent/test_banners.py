@@ -214,6 +214,6 @@ def test_the_script_is_served_to_any_site(client):
         "/js/cuepost-banner.js", headers={"If-Modified-Since": answer["Last-Modified"]}
     )
 
-    assert b"cuepostBanner" in b"".join(answer.streaming_content)
+    assert b"cuepostBanner" in answer.content
     assert answer["Access-Control-Allow-Origin"] == "*"
     assert again.status_code == 304
