@@ -23,7 +23,7 @@ from apps.consent.models import (
 )
 from apps.consent.recording import Statement
 from apps.contacts.models import Identity
-from apps.core.pseudonyms import as_stored
+from apps.core.pseudonyms import as_stored, hide_browser
 
 SOURCE = "cookie banner"
 # What a new installation asks for.
@@ -169,7 +169,7 @@ def _read_choice(told: Mapping[str, Any]) -> dict[str, bool]:
 def _read_browser(told: Mapping[str, Any]) -> str:
     browser = told.get("anonymousId")
     is_id = isinstance(browser, str) and 0 < len(browser) <= MAX_ID and browser.isprintable()
-    return as_stored(str(browser)) if is_id else ""
+    return hide_browser(str(browser)) if is_id else ""
 
 
 def _read_action(action: object) -> str:
