@@ -48,7 +48,7 @@ def read_panel(contact: Contact, now: datetime) -> dict[str, Any]:
         for state in ConsentState.objects.filter(contact=contact).select_related("record")
     }
     topics = Topic.objects.order_by("order", "key")
-    chosen = [(topic, states.get((topic.purpose_id, topic.pk))) for topic in topics]
+    chosen = [(topic, states.get((str(topic.purpose_id), topic.pk))) for topic in topics]
     place = policy.jurisdictions_of([contact.pk]).get(contact.pk)
     law = Jurisdiction.objects.filter(Q(pk=place) if place else Q(is_fallback=True)).first()
     email = contact.whole().email
