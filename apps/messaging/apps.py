@@ -23,6 +23,7 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from apps.messaging import (  # noqa: PLC0415 -- models are ready only now
             delivery,
+            merging,
             personal,
             projection,
             receivers,
@@ -31,6 +32,7 @@ class MessagingConfig(AppConfig):
             wording,
         )
 
+        merging.register()
         personal.register()
 
         def send(now: datetime) -> int:
@@ -64,7 +66,7 @@ class MessagingConfig(AppConfig):
                 order=20,
                 permission="messaging.view_message",
                 rows=lambda contact: contact.messages.select_related(
-                    "content", "template_version__template"
+                    "content", "reading", "template_version__template"
                 ).defer("context", "gate", "content__html", "content__text"),
                 at="queued_at",
                 tell=wording.tell,

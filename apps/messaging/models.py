@@ -1,7 +1,7 @@
 """What is written, and the ledger of everything sent or not sent."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -230,6 +230,37 @@ class MessageContent(Personal):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class MessageReading(Personal):
+    """How long one message was read, as far as that can be known: an estimate, never a measure."""
+
+    personal_fields = ("client",)
+
+    message = models.OneToOneField(
+        Message, models.CASCADE, primary_key=True, related_name="reading"
+    )
+    client = models.CharField(
+        max_length=30, blank=True, help_text="A pseudonym of the program that loaded it last."
+    )
+    loaded_at = models.DateTimeField(null=True, blank=True)
+    load_count = models.PositiveIntegerField(
+        default=0, help_text="How often the pixel was loaded by somebody, as far as can be told."
+    )
+    estimated = models.DurationField(
+        default=timedelta, help_text="What lies between loads that follow each other closely."
+    )
+    reported = models.DurationField(
+        null=True, blank=True, help_text="What the mail provider has told."
+    )
+
+    def __str__(self) -> str:
+        return f"reading of {self.message}"
+
+    @property
+    def duration(self) -> timedelta:
+        """What the provider tells comes before what we conclude; zero where nothing is known."""
+        return self.reported or self.estimated
 
 
 SENDING = Q(status="sending")

@@ -1,7 +1,7 @@
 """What mail providers report through Anymail's webhooks."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.consent import purposes
 from apps.consent.signals import mail_wanted
 from apps.core.nudge import nudge
-from apps.messaging import servicemail, services
+from apps.messaging import reading, servicemail, services
 
 # Whoever reports this about our key has the mail.
 TAKEN = {EventType.QUEUED, EventType.SENT, EventType.OPENED, EventType.CLICKED}
@@ -64,12 +64,22 @@ def settle(*, event: AnymailTrackingEvent, **_: Any) -> None:
     now = event.timestamp or timezone.now()
     if event.event_type in TAKEN:
         services.settle_taken(public_id=public_id, now=now)
+        _note_reading(event, public_id, now)
     elif event.event_type == EventType.DELIVERED:
         services.settle_delivered(public_id=public_id, now=now)
     elif event.event_type == EventType.UNSUBSCRIBED:
         services.settle_unsubscribed(public_id=public_id, now=now)
     else:
         _settle_trouble(event, public_id, now)
+
+
+def _note_reading(event: AnymailTrackingEvent, public_id: UUID, now: datetime) -> None:
+    """Postmark tells with an open for how many seconds it saw the mail, up to 20."""
+    told = event.esp_event.get("ReadSeconds") if isinstance(event.esp_event, dict) else None
+    if type(told) is not int or reading.is_machine(event.user_agent or ""):
+        return
+    if 0 < told <= reading.MOST.total_seconds():
+        services.record_reading(public_id=public_id, reported=timedelta(seconds=told), now=now)
 
 
 def _settle_trouble(event: AnymailTrackingEvent, public_id: UUID, now: datetime) -> None:

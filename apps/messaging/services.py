@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,10 @@ from django.db.models.functions import Coalesce
 from apps.consent import policy
 from apps.consent import services as consent
 from apps.consent.models import ConsentRecord, Purpose, Suppression
+from apps.contacts import services as contacts
 from apps.contacts.models import Contact
 from apps.events import services as events
-from apps.messaging import publishing
+from apps.messaging import publishing, reading
 from apps.messaging.models import Message, MessageQuerySet, Template, TemplateVersion
 
 OPENED = "Email Opened"
@@ -123,9 +124,21 @@ def _newest_texts(template_keys: set[str]) -> dict[str, tuple[int | None, str, s
 # --- what recipients do ---------------------------------------------------------------------------
 
 
-def record_open(*, public_id: UUID, now: datetime) -> None:
-    """Tell the event log that a mail was opened; a message that is gone is nothing to tell."""
-    _record(OPENED, public_id, now, key="open", properties={})
+def record_open(*, public_id: UUID, now: datetime, client: str = "") -> None:
+    """Tell the event log that a mail was opened; a message that is gone is nothing to tell.
+
+    `client` is whoever loaded the pixel, where a person may be behind it: that counts as reading.
+    """
+    if _record(OPENED, public_id, now, key="open", properties={}) and client:
+        reading.note_load(public_id=public_id, client=client, now=now)
+
+
+def record_reading(*, public_id: UUID, reported: timedelta, now: datetime) -> None:
+    """Keep how long a mail was read, as its provider tells, if its person allows that."""
+    contact = Message.objects.filter(public_id=public_id).values_list("contact_id", flat=True)
+    contact_id = contact.first()
+    if contact_id is not None and _may_record(contact_id, now):
+        reading.note_report(public_id=public_id, reported=reported)
 
 
 def record_click(*, public_id: UUID, target: str, now: datetime) -> None:
@@ -136,15 +149,18 @@ def record_click(*, public_id: UUID, target: str, now: datetime) -> None:
 
 def _record(
     name: str, public_id: UUID, now: datetime, *, key: str, properties: dict[str, Any]
-) -> None:
-    """Write one event a minute at most, however often a mail program repeats the request."""
+) -> bool:
+    """Write one event a minute at most, however often a mail program repeats the request.
+
+    Answer whether it may be noted at all.
+    """
     message = (
         Message.objects.filter(public_id=public_id)
         .values("contact_id", "template_version__template__key", "origin_type", "step_id")
         .first()
     )
     if message is None or not _may_record(message["contact_id"], now):
-        return
+        return False
     events.record_internal(
         name=name,
         contact_id=message["contact_id"],
@@ -156,6 +172,7 @@ def _record(
         },
         now=now,
     )
+    return True
 
 
 def _may_record(contact_id: int, now: datetime) -> bool:
@@ -169,7 +186,7 @@ def unsubscribe(
     *, contact_uuid: UUID, public_id: UUID, method: ConsentRecord.Method, now: datetime
 ) -> None:
     """Withdraw the consent behind a mail; doing it twice, or after an erasure, is no error."""
-    contact = Contact.objects.filter(uuid=contact_uuid).first()
+    contact = contacts.find_by_uuid(contact_uuid)
     if contact is not None:
         consent.unsubscribe(contact=contact, method=method, source=f"message {public_id}", now=now)
         _suppress(public_id, Suppression.Reason.UNSUBSCRIBED, now)

@@ -15,10 +15,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.consent.models import ConsentRecord
-from apps.contacts.models import Contact
+from apps.contacts import services as contacts
 from apps.core import tokens
 from apps.core.wording import masked
-from apps.messaging import links, services
+from apps.messaging import links, reading, services
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ def open_pixel(request: HttpRequest, token: str) -> HttpResponse:
         return HttpResponse(PIXEL, content_type="image/gif")
     if request.method == "GET":
         try:
-            services.record_open(public_id=public_id, now=timezone.now())
+            services.record_open(
+                public_id=public_id, now=timezone.now(), client=_client_of(request)
+            )
         except DatabaseError as problem:
             logger.warning("An open was not recorded (%s).", type(problem).__name__)
     return HttpResponse(PIXEL, content_type="image/gif")
@@ -78,9 +80,17 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             now=timezone.now(),
         )
         return render(request, "public/unsubscribed.html")
-    contact = Contact.objects.filter(uuid=contact_uuid).first()
+    contact = contacts.find_by_uuid(contact_uuid)
     address = masked(contact.email or "") if contact else ""
     return render(request, "public/unsubscribe.html", {"address": address})
+
+
+def _client_of(request: HttpRequest) -> str:
+    return reading.client_of(
+        ip=request.META.get("REMOTE_ADDR", ""),
+        user_agent=request.headers.get("User-Agent", ""),
+        headers=request.headers,
+    )
 
 
 def _is_from_page(request: HttpRequest) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from apps.contacts.registry import Entry
 from apps.core.pages import object_url
+from apps.core.wording import roughly
 from apps.messaging import registry
 from apps.messaging.models import Message
 
@@ -19,6 +20,7 @@ BY_STATUS = {
         "consent_withdrawn": "the consent was taken back",
         "erased": "the person was erased",
         "consent_expired": "the consent is too old by now",
+        "merged": "two contacts became one, which gets the mail of its other passage",
         "topic_refused": "the person has left this topic out",
         "no_consent_record": "no record proves the consent",
         "nothing_available": "nothing in the cart can be bought any more",
@@ -137,6 +139,15 @@ def subject_of(message: Message) -> str:
     return version.template.name if version else message.step_id or "a mail without text"
 
 
+def reading_of(message: Message) -> str:
+    """For how long a mail was read; nothing where nothing suggests it."""
+    reading = getattr(message, "reading", None)
+    if reading is None or not reading.duration:
+        return ""
+    source = "as the mail provider tells" if reading.reported else "estimate"
+    return f"about {roughly(reading.duration)} ({source})"
+
+
 def tone_of(message: Message) -> str:
     return TONES.get(Status(message.status), "neutral")
 
@@ -152,6 +163,8 @@ def _entry(message: Message) -> Entry:
         marks.append("opened")
     if message.clicked_at:
         marks.append("clicked")
+    if read := reading_of(message):
+        marks.append(f"read for {read}")
     return Entry(
         title=f"Mail “{subject_of(message)}” {headline(message)}",
         note=" · ".join(marks),

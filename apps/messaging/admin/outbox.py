@@ -107,7 +107,12 @@ class MessageAdmin(ReadOnlyAdmin):
     ) -> Message | None:
         """With everything that the page shows."""
         rows = Message.objects.select_related(
-            "contact", "content", "template_version__template", "purpose", "consent_record"
+            "contact",
+            "content",
+            "reading",
+            "template_version__template",
+            "purpose",
+            "consent_record",
         )
         return rows.filter(pk=object_id).first() if object_id.isdecimal() else None
 
@@ -118,6 +123,7 @@ class MessageAdmin(ReadOnlyAdmin):
             "subject": wording.subject_of(row),
             "headline": wording.headline(row),
             "tone": wording.tone_of(row),
+            "reading": wording.reading_of(row),
             "content": content,
             "links": content.links if content else [],
             "gate": [
