@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 
 from apps.consent.registry import Fate, Holding, Subject, Table, register_holding
 from apps.core.database import text_array
@@ -104,6 +104,13 @@ def read(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
+def read_sources(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Where the data came from (GDPR Art. 15 (1) g)."""
+    rows = Event.objects.filter(contact_id=subject.contact_id).values("source__name")
+    for row in rows.annotate(count=Count("pk"), last=Max("received_at")).order_by("source__name"):
+        yield {"source": row["source__name"], "events": row["count"], "last_at": row["last"]}
+
+
 def register() -> None:
     register_holding(
         Holding(
@@ -123,6 +130,9 @@ def register() -> None:
             },
             stop=stop,
             erase=erase,
-            tables=(Table("events", "What you did", read),),
+            tables=(
+                Table("sources", "Where your data came from", read_sources),
+                Table("events", "What you did", read),
+            ),
         )
     )
