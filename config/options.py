@@ -140,9 +140,9 @@ def read_email_url(text: str) -> str:
     return text
 
 
-def read_count(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise OptionError(f"{name} must be a whole number from 1 up, not {text!r}.")
+def read_count(name: str, text: str, *, least: int = 1) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise OptionError(f"{name} must be a whole number from {least} up, not {text!r}.")
     return int(text)
 
 

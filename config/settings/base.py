@@ -57,6 +57,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.proxies.ClientAddress",
     "config.shortcut.ShortWay",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -93,6 +94,9 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+
+# How many proxies of ours stand between visitors and this server; the outermost tells who asks.
+PROXY_COUNT = options.read_count("PROXY_COUNT", env.str("PROXY_COUNT", default="0"), least=0)
 
 # Log-in and sessions
 AUTH_USER_MODEL = "accounts.User"
