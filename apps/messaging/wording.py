@@ -26,7 +26,6 @@ BY_STATUS = {
         "nothing_available": "nothing in the cart can be bought any more",
         "paused": "the person wants no mail for a while",
         "weekly_limit": "the person wants one mail a week at most",
-        "erased": "the person was forgotten",
         "too_late": "it waited too long to make sense",
         "no_published_template": "the template has no published text",
         "template_syntax": "the template has a mistake in its Liquid",
