@@ -66,7 +66,7 @@ class AccessRecordAdmin(ReadOnlyAdmin):
     heading = "Access log"
     list_display = ["accessed_at", "user", "kind", "what", "people_count", "path"]
     list_select_related = ["user"]
-    list_filter = ["kind", "user"]
+    list_filter = ["kind", "user", "accessed_at"]
     sortable_by = ()
     ordering = ["-accessed_at", "-id"]
     search_fields = ["contact_ids"]

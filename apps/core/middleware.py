@@ -15,6 +15,7 @@ from apps.core.viewing import MASK, SEE_PEOPLE, Viewing, viewed_by
 
 # One try for each run of characters: a picture may be written into a page as one long word.
 ADDRESS = re.compile(rb"(?<![\w.+-])[\w.+-]+(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+TEXT = re.compile(r"text/|application/(?:json|xml)")
 SAFE = ("GET", "HEAD", "OPTIONS")
 REFUSED = 400
 
@@ -53,7 +54,7 @@ def _scrub(response: HttpResponseBase, viewing: Viewing) -> HttpResponseBase:
     """Take out what looks like an address, wherever it came from: a text, a step, a file."""
     if isinstance(response, StreamingHttpResponse):
         response.streaming_content = _masked(iter(response), viewing)
-    elif isinstance(response, HttpResponse) and b"@" in response.content.replace(b"%40", b"@"):
+    elif isinstance(response, HttpResponse) and TEXT.match(response.get("Content-Type", "")):
         response.content = ADDRESS.sub(MASK.encode(), response.content)
         if response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
