@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import DELETION
 from django.db import ProgrammingError, transaction
 from django.urls import reverse
 
 from apps.accounts import services
 from apps.accounts.models import AccessRecord
+from apps.commerce.models import Product
 from apps.contacts.models import Contact
 from apps.core.pages import model_url, object_url
 from apps.core.roles import Role
@@ -16,6 +18,7 @@ from apps.core.signals import personal_data_accessed
 from tests.accounts.crawling import crawl, in_role
 from tests.accounts.person import ALL, EMAIL, FIRST_NAME, LAST_NAME, make_person
 from tests.factories.accounts import StaffFactory
+from tests.factories.commerce import ProductFactory
 from tests.factories.contacts import ContactFactory
 from tests.instants import NOON
 
@@ -60,6 +63,16 @@ def test_a_change_is_noted_and_djangos_own_log_names_nobody():
     assert notes()[0][:2] == (user.username, "change")
     assert entry.object_repr == f"contact {contact.pk}"
     assert not any(text in entry.change_message for text in ALL)
+
+
+def test_djangos_own_log_names_what_is_no_person():
+    product = ProductFactory(name="Heron teapot")
+    user, client = in_role(Role.MARKETER)
+
+    client.post(model_url(Product, "delete", product.pk), {"post": "yes"})
+
+    entry = user.logentry_set.get()
+    assert (entry.object_repr, entry.action_flag) == ("Heron teapot", DELETION)
 
 
 def test_each_page_that_shows_a_person_leaves_a_note():
