@@ -11,10 +11,12 @@ class CommerceConfig(AppConfig):
     def ready(self) -> None:
         from apps.commerce import (  # noqa: PLC0415 -- models are ready only now
             panel,
+            merging,
             personal,
             projection,
         )
 
+        merging.register()
         personal.register()
         register_projection(Projection("commerce", 40, projection.apply))
         register_panel(

@@ -16,7 +16,14 @@ from apps.contacts.registry import (
     register_panel,
     register_timeline,
 )
-from apps.core.registry import PeriodicTask, register_periodic_task
+from apps.consent.registry import PreferenceSection, register_preference_section
+from apps.core.registry import (
+    Finding,
+    PeriodicTask,
+    Report,
+    register_periodic_task,
+    register_report,
+)
 from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
@@ -35,12 +42,30 @@ class ConsentConfig(AppConfig):
             banners,
             frameworks,
             jurisdictions,
+            merging,
             personal,
             purposes,
+            selfservice,
             services,
             wording,
         )
-        from apps.consent.models import ConsentRecord  # noqa: PLC0415 -- models are ready only now
+        from apps.consent.models import (  # noqa: PLC0415 -- models are ready only now
+            ConsentRecord,
+            PrivacyRequest,
+        )
+
+        def report_requests(now: datetime) -> list[Finding]:
+            url = reverse("admin:consent_privacyrequest_changelist")
+            late = PrivacyRequest.objects.overdue(now.date()).count()
+            waiting = PrivacyRequest.objects.open().count() - late
+            found = []
+            if late:
+                text = counted(late, "privacy request")
+                found.append(Finding("Overdue", text, tone="danger", url=f"{url}?due=overdue"))
+            if waiting > 0:
+                text = counted(waiting, "privacy request")
+                found.append(Finding("To be answered", text, tone="warning", url=f"{url}?due=open"))
+            return found
 
         def unsubscribe(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
             for contact in contacts:
@@ -52,11 +77,23 @@ class ConsentConfig(AppConfig):
                 )
             return f"{counted(len(contacts), 'contact')} unsubscribed."
 
+        merging.register()
         personal.register()
         register_periodic_task(
             PeriodicTask(
                 "Forget unconfirmed sign-ups", "consent.expire_signups", timedelta(minutes=10)
             )
+        )
+        register_preference_section(
+            PreferenceSection("rights", 90, "public/privacy_section.html", selfservice.read_section)
+        )
+        register_periodic_task(
+            PeriodicTask(
+                "Answer privacy requests", "consent.go_on_with_requests", timedelta(minutes=1)
+            )
+        )
+        register_report(
+            Report("privacy", "attention", 5, "consent.view_privacyrequest", report_requests)
         )
         register_periodic_task(
             PeriodicTask("Finish erasures", "consent.finish_erasures", timedelta(minutes=1))
@@ -142,6 +179,7 @@ class ConsentConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view add change",
                 },
+                "privacyrequest": {Role.PRIVACY_OFFICER: "view add change"},
                 "signupform": {
                     Role.MARKETER: "view add change",
                     Role.ANALYST: "view",

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.consent import links, preferences, registry, requests, signups
 from apps.consent.models import MailPreference, PendingSignup, SignupForm, Topic
-from apps.contacts.models import Contact
+from apps.contacts import services as contacts
 from apps.core import tokens
 from apps.core.scripts import serve_script
 from apps.core.wording import masked
@@ -181,7 +181,7 @@ def banner_script(request: HttpRequest) -> HttpResponseBase:
 def show_preferences(request: HttpRequest, token: str) -> HttpResponse:
     """What a person allows and how often they want mail, by the link in each mail."""
     try:
-        contact = Contact.objects.filter(uuid=links.read_uuid(links.PREFERENCES, token)).first()
+        contact = contacts.find_by_uuid(links.read_uuid(links.PREFERENCES, token))
     except tokens.BadToken:
         contact = None
     if contact is None:

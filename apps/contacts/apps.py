@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.apps import AppConfig
 
 from apps.contacts.registry import Action, register_action
+from apps.core.registry import Stage, register_stage
 from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
@@ -16,7 +17,18 @@ class ContactsConfig(AppConfig):
     name = "apps.contacts"
 
     def ready(self) -> None:
-        from apps.contacts import services  # noqa: PLC0415 -- models are ready only now
+        from apps.contacts import (  # noqa: PLC0415 -- models are ready only now
+            merging,
+            services,
+            suggestions,
+        )
+
+        merging.register()
+
+        def merge_due(now: datetime) -> int:
+            return suggestions.merge_due(now=now)
+
+        register_stage(Stage("merges", 35, merge_due))
 
         def mark(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
             ids = [contact.pk for contact in contacts]
@@ -58,5 +70,10 @@ class ContactsConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view change view_personal_data export_contact",
                 },
+                "mergesuggestion": {
+                    Role.MARKETER: "view",
+                    Role.PRIVACY_OFFICER: "view merge_contact",
+                },
+                "mergelog": {Role.MARKETER: "view", Role.PRIVACY_OFFICER: "view"},
             },
         )

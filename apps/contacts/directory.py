@@ -15,6 +15,7 @@ Name = tuple[str, str]
 
 _KINDS = (
     (Identity.Kind.USER_ID.value, "user_id"),
+    (Identity.Kind.USER_ID.value, "previous_user_id"),
     (Identity.Kind.EMAIL.value, "email"),
     (Identity.Kind.ANONYMOUS_ID.value, "anonymous_id"),
     (Identity.Kind.ANONYMOUS_ID.value, "previous_id"),
@@ -61,7 +62,8 @@ class Claim:
     """One event's word on whom it is about.
 
     Without `may_link` its browser helps to find the person, and is not linked to them. With
-    `is_signed` a browser brings a server's word that it is this user ID's.
+    `is_signed` a browser brings a server's word that it is this user ID's. `previous_id` is a
+    browser; a server may mean a user ID by the same text, which is `previous_user_id`.
     """
 
     mode: Mode
@@ -70,6 +72,7 @@ class Claim:
     email: str | None = None
     anonymous_id: str | None = None
     previous_id: str | None = None
+    previous_user_id: str | None = None
     traits: dict[str, Any] | None = None
     may_link: bool = True
     is_signed: bool = False

@@ -91,6 +91,16 @@ WHERE contact_id = ANY(%s::bigint[]) AND kind = 'anonymous_id' AND NOT is_truste
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two contacts whom a server takes for one; `is_due` where the other was a guest so far."""
+
+    contact_id: int
+    other_id: int
+    reason: str
+    is_due: bool = False
+
+
 @dataclass(slots=True)
 class Resolution:
     """Whom a claim means. `linked` are browsers that belong to the contact from now on."""
@@ -98,6 +108,7 @@ class Resolution:
     contact_id: int | None = None
     linked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    conflict: Conflict | None = None
 
 
 def resolve(
@@ -122,6 +133,13 @@ def resolve(
     return [session.resolution(*answer) for answer in answers]
 
 
+def is_guest_of(other: Contact | Person, contact: Contact | Person) -> bool:
+    """Whether one of two has no user ID and no other address, so that they can be one person."""
+    return not other.external_id and (
+        not other.email or not contact.email or other.email == contact.email
+    )
+
+
 def lock_names(names: Iterable[Name]) -> None:
     """Let nobody else make, link or change whoever has these names until the transaction ends."""
     with connection.cursor() as cursor:
@@ -141,6 +159,8 @@ class _Session:
         # Who lost an address to somebody else, and whom a server has named for the first time.
         self.released: list[Person] = []
         self.confirmed: list[Person] = []
+        # By the place of a claim: whom an alias takes for one.
+        self.joined: dict[int, tuple[Person, Person]] = {}
 
     def answer(self, claim: Claim) -> tuple[Claim, Person | None, Resolution]:
         resolution = Resolution()
@@ -159,6 +179,7 @@ class _Session:
         if person is None and not (claim.user_id or claim.email):
             person = by_browser(claim, self.people)
         resolution.contact_id = person.id if person else None
+        resolution.conflict = self._conflict(claim, person)
         kind = Identity.Kind.ANONYMOUS_ID
         resolution.linked = [
             browser
@@ -211,12 +232,32 @@ class _Session:
             is_own = claim.previous_id == claim.anonymous_id
             if (known and not claim.is_signed) or not is_own:
                 return None
+        named = get_person(self.people, Identity.Kind.USER_ID, claim.previous_user_id)
         guest = linked if linked and not linked.external_id else None
-        person = known or guest or self._make(claim)
+        person = known or named or guest or self._make(claim)
         if person:
+            self._join(person, named or linked, claim)
             self._take_user_id(person, claim)
-            self._link(person, claim, claim.previous_id, resolution)
+            self._take_second_id(person, claim, resolution)
+            self._link(person, claim, None if named else claim.previous_id, resolution)
         return person
+
+    def _join(self, person: Person, other: Person | None, claim: Claim) -> None:
+        if claim.is_trusted and other is not None and other is not person:
+            self.joined[id(claim)] = (person, other)
+
+    def _conflict(self, claim: Claim, person: Person | None) -> Conflict | None:
+        """Whom a server takes for one person, though they are two; names that yield say nothing."""
+        pair, reason = self.joined.get(id(claim)), "alias"
+        if pair is None and claim.is_trusted and claim.user_id and person:
+            other = by_email(claim, self.people)
+            is_proven = (Identity.Kind.EMAIL.value, claim.email) not in self.unproven
+            if other not in (None, person) and other is not None and is_proven:
+                pair, reason = (person, other), "user_id_and_email"
+        if pair is None or pair[0].id is None or pair[1].id is None:
+            return None
+        is_due = reason == "alias" and is_guest_of(pair[1], pair[0])
+        return Conflict(pair[0].id, pair[1].id, reason, is_due)
 
     # ---- Changes in memory ----
 
@@ -235,6 +276,16 @@ class _Session:
             self._set(person, "external_id", claim.user_id)
             person.external_id = claim.user_id
             self._call(person, (Identity.Kind.USER_ID.value, claim.user_id), claim)
+
+    def _take_second_id(self, person: Person, claim: Claim, resolution: Resolution) -> None:
+        """An alias of somebody who has a user ID: from now on they go by either."""
+        name = (Identity.Kind.USER_ID.value, claim.user_id or "")
+        if not claim.user_id or name in self.people:
+            return
+        if self._has_room(person, name):
+            self._call(person, name, claim)
+        else:
+            resolution.notes.append(TOO_MANY[Identity.Kind.USER_ID])
 
     def _take_email(self, person: Person, claim: Claim, resolution: Resolution) -> None:
         if not claim.email or claim.email == person.email:

@@ -118,3 +118,87 @@ def actions() -> dict[str, Action]:
 
 def links() -> list[Link]:
     return sorted(_links.values(), key=lambda link: link.order)
+
+
+# --- what a merge moves ---------------------------------------------------------------------------
+
+
+class NotNow(Exception):
+    """Something is in use right now; in a moment the two can be merged."""
+
+
+@dataclass
+class Merge:
+    """Two contacts on their way to one, or back; `merged_at` tells what the merge itself has done.
+
+    `renamed` are keys of carts that go by another one then. The floors go in order, so that carts
+    have their new keys before what is about them moves.
+    """
+
+    survivor_id: int
+    merged_id: int
+    now: datetime
+    merged_at: datetime
+    renamed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Moved:
+    """What a merge did to one table: the rows that have a new owner, and what it takes to undo the
+    rest.
+    """
+
+    row_ids: list[int] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A table whose rows are a contact's, and what a merge does to them.
+
+    Without `merge` all of them move; `merge` and `undo` are for tables that need more. Where the
+    rows stay, `stays` says why. `label` names them on pages; without it nobody is told.
+    """
+
+    model: str
+    order: int
+    label: str = ""
+    field: str = "contact"
+    merge: Callable[[Merge], Moved] | None = None
+    undo: Callable[[Merge, Moved], None] | None = None
+    stays: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.model if self.field == "contact" else f"{self.model}.{self.field}"
+
+
+@dataclass(frozen=True)
+class MergeLock:
+    """What has to stand still before two contacts are merged: takes locks, or raises NotNow."""
+
+    name: str
+    order: int
+    take: Callable[[Merge], None]
+
+
+_belongings: dict[str, Belonging] = {}
+_merge_locks: dict[str, MergeLock] = {}
+
+
+def register_belonging(belonging: Belonging) -> None:
+    _belongings[belonging.name] = belonging
+
+
+def register_merge_lock(lock: MergeLock) -> None:
+    _merge_locks[lock.name] = lock
+
+
+def belongings() -> list[Belonging]:
+    """All tables that hold something of a contact, in the order in which a merge takes them."""
+    return sorted(_belongings.values(), key=lambda one: (one.order, one.name))
+
+
+def merge_locks() -> list[MergeLock]:
+    """All locks, in the one order in which they are taken."""
+    return sorted(_merge_locks.values(), key=lambda lock: lock.order)

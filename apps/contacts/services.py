@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
@@ -19,6 +19,8 @@ __all__ = [
     "NameTaken",
     "Resolution",
     "blank",
+    "find_by_uuid",
+    "find_present",
     "mark_test",
     "normalize_email",
     "resolve",
@@ -36,10 +38,13 @@ def save_contact(*, contact: Contact, now: datetime) -> None:
 
     An address or user ID that was replaced leads nowhere any more. Raises NameTaken.
     """
+    before = Contact.objects.filter(pk=contact.pk).first() or Contact()
     contact.save()
     names = ((Identity.Kind.EMAIL, contact.email), (Identity.Kind.USER_ID, contact.external_id))
-    for kind, value in names:
-        contact.identities.filter(kind=kind).exclude(value=value or "").delete()
+    replaced = (before.email, before.external_id)
+    for (kind, value), old in zip(names, replaced, strict=True):
+        if old and old != value:
+            contact.identities.filter(kind=kind, value=old).delete()
         if not value:
             continue
         identity, _ = Identity.objects.get_or_create(
@@ -78,6 +83,23 @@ def _names_of(contact_id: int) -> list[tuple[str, str]]:
         pairs = ((Identity.Kind.EMAIL, email), (Identity.Kind.USER_ID, user_id))
         names += [(kind.value, value) for kind, value in pairs if value]
     return list(dict.fromkeys(names))
+
+
+def find_present(contact_ids: Collection[int]) -> dict[int, int]:
+    """Who these contacts are by now: themselves, or whom they were merged into; no one erased."""
+    rows = Contact.objects.filter(pk__in=contact_ids)
+    people = rows.values_list("pk", "merged_into", "erased_at", "merged_into__erased_at")
+    return {
+        pk: survivor or pk
+        for pk, survivor, erased_at, survivor_erased_at in people
+        if not erased_at and not survivor_erased_at
+    }
+
+
+def find_by_uuid(uuid: UUID) -> Contact | None:
+    """Whom a link in an old mail is about, also after a merge."""
+    found = Contact.objects.select_related("merged_into").filter(uuid=uuid).first()
+    return found and (found.merged_into or found)
 
 
 def mark_test(*, contact_ids: Collection[int], is_test: bool, now: datetime) -> int:

@@ -27,6 +27,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from apps.events import (  # noqa: PLC0415 -- models are ready only now
             lanes,
+            merging,
             personal,
             pipeline,
             receivers,
@@ -41,6 +42,7 @@ class EventsConfig(AppConfig):
         def measure(now: datetime) -> Lag:
             return selectors.inbox_lag(now)
 
+        merging.register()
         personal.register()
         assert receivers  # noqa: S101 -- importing it connects them
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")

@@ -9,7 +9,7 @@ import msgspec
 
 from apps.contacts.blocked import NO_VALUES, is_blocked
 from apps.contacts.services import normalize_email
-from apps.core.pseudonyms import as_stored, hide_browser, hide_ip
+from apps.core.pseudonyms import as_stored, hide_browser, hide_ip, is_hidden
 from apps.events.models import new_message_id
 
 SHARDS = 16
@@ -86,6 +86,7 @@ class Names:
     anonymous_id: str | None
     previous_id: str | None
     email: str | None
+    previous_user_id: str | None = None
     blocked: list[str] = field(default_factory=list)
 
 
@@ -153,9 +154,14 @@ def read_names(message: Message) -> Names:
         anonymous_id=_read_id(message.anonymous_id, "anonymousId"),
         previous_id=as_stored(previous_id) if previous_id else None,
         email=None if email is None or is_blocked(email) else email,
+        # What a browser says is hidden as soon as it comes in, so this is a server's word.
+        previous_user_id=None if previous_id is None or is_hidden(previous_id) else previous_id,
     )
-    told = (("userId", message.user_id, names.user_id), ("email", email, names.email))
-    told += (("anonymousId", message.anonymous_id, names.anonymous_id),)
+    told = (
+        ("userId", message.user_id, names.user_id),
+        ("email", email, names.email),
+        ("anonymousId", message.anonymous_id, names.anonymous_id),
+    )
     names.blocked = [name for name, value, read in told if value not in (None, "") and not read]
     return names
 
@@ -271,6 +277,8 @@ def _person_keys(message: Message, names: Names) -> list[str]:
         keys.append(f"a:{names.anonymous_id}")
     if names.previous_id:
         keys.append(f"a:{names.previous_id}")
+    if names.previous_user_id:
+        keys.append(f"u:{names.previous_user_id}")
     if names.email:
         keys.append(f"e:{names.email}")
     if message.contact_id:

@@ -10,9 +10,10 @@ import msgspec
 from apps.consent import banners
 from apps.consent import services as consent
 from apps.consent.models import Purpose, Status
+from apps.contacts import suggestions
 from apps.contacts.identification import UNVERIFIED
-from apps.contacts.models import Contact
-from apps.contacts.services import Claim, Directory, Mode, Resolution, resolve
+from apps.contacts.services import Claim, Directory, Mode, Resolution, find_present, resolve
+from apps.contacts.suggestions import Evidence
 from apps.core.clock import BadInstant, parse_instant
 from apps.events import log, messages, privacy, signatures
 from apps.events.messages import Message
@@ -52,6 +53,7 @@ class _Work:
     is_consent_settled: bool = True
     keep: Keep = Keep.ALL
     contact_id: int | None = None
+    is_named: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -60,6 +62,7 @@ def process(items: list[Item], *, now: datetime) -> None:
     """Bring a batch of one shard into effect. Call inside a transaction."""
     sources = {source.pk: source for source in Source.objects.filter(pk__in=_sources(items))}
     work = [_read(item, sources[item.source_id]) for item in _new(items)]
+    _follow_merges(work)
     directory = Directory(one.claim for one in work)
     found = [one.message.contact_id or directory.find(one.claim) for one in work]
     states = privacy.states_of({pk for pk in found if pk is not None})
@@ -70,6 +73,7 @@ def process(items: list[Item], *, now: datetime) -> None:
 
     entries = [_entry(one) for one in work]
     log.write(entries)
+    _suggest_merges(resolutions, entries, sources, now)
     adoptions = {
         browser: resolution.contact_id
         for resolution in resolutions
@@ -133,6 +137,7 @@ def _read(item: Item, source: Source) -> _Work:
         email=names.email,
         anonymous_id=names.anonymous_id,
         previous_id=names.previous_id,
+        previous_user_id=names.previous_user_id,
         traits=_traits(message) if message.type == "identify" else None,
         is_signed=is_signed,
     )
@@ -156,6 +161,17 @@ def _traits(message: Message) -> dict[str, Any]:
     """An identify call's traits; RudderStack's clients put them into the context."""
     nested = (message.context or {}).get("traits")
     return {**(nested if isinstance(nested, dict) else {}), **(message.traits or {})}
+
+
+def _follow_merges(work: list[_Work]) -> None:
+    """Only our own events name the contact itself; meanwhile it may be gone, or be another one."""
+    named = [one for one in work if one.message.contact_id]
+    if not named:
+        return
+    present = find_present({one.message.contact_id or 0 for one in named})
+    for one in named:
+        one.is_named = True
+        one.message.contact_id = present.get(one.message.contact_id or 0)
 
 
 def _judge(
@@ -212,15 +228,11 @@ def _reduce(one: _Work) -> None:
 
 
 def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
-    # Only our own events name the contact itself; it may have been erased meanwhile.
-    named = {pk for one in work if (pk := one.message.contact_id)}
-    rows = Contact.objects.present().filter(pk__in=named) if named else Contact.objects.none()
-    existing = set(rows.values_list("pk", flat=True))
     for one, resolution in zip(work, resolutions, strict=True):
         one.contact_id = resolution.contact_id
-        if pk := one.message.contact_id:
-            one.contact_id = pk if pk in existing else None
-            one.keep = one.keep if pk in existing else Keep.NOTHING
+        if one.is_named:
+            one.contact_id = one.message.contact_id
+            one.keep = one.keep if one.contact_id else Keep.NOTHING
         if UNVERIFIED in resolution.notes:
             one.notes["identity"] = UNVERIFIED
             if one.claim.user_id:
@@ -228,6 +240,21 @@ def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
         resolved = [note for note in resolution.notes if note != UNVERIFIED]
         if others := [*one.remarks, *resolved]:
             one.notes["notes"] = others
+
+
+def _suggest_merges(
+    resolutions: list[Resolution],
+    entries: list[log.Entry],
+    sources: dict[int, Source],
+    now: datetime,
+) -> None:
+    evidence = [
+        Evidence(resolution.conflict, entry.event.id, sources[entry.event.source_id].name)
+        for resolution, entry in zip(resolutions, entries, strict=True)
+        if resolution.conflict
+    ]
+    if evidence:
+        suggestions.record(found=evidence, now=now)
 
 
 def _record_consents(

@@ -20,6 +20,9 @@ WITH person (contact_id, key) AS (
     UNION ALL
     SELECT id, 'c:' || id FROM unnest(%(ids)s::bigint[]) AS id
     UNION ALL
+    SELECT merged_into_id, 'c:' || id FROM contacts_contact
+    WHERE merged_into_id = ANY(%(ids)s::bigint[])
+    UNION ALL
     SELECT id, 'u:' || external_id FROM contacts_contact
     WHERE id = ANY(%(ids)s::bigint[]) AND external_id IS NOT NULL
     UNION ALL

@@ -36,6 +36,7 @@ class WorkflowsConfig(AppConfig):
             engine,
             gate,
             panel,
+            merging,
             personal,
             projection,
             receivers,
@@ -47,6 +48,7 @@ class WorkflowsConfig(AppConfig):
             StepLog,
         )
 
+        merging.register()
         personal.register()
         def advance(now: datetime) -> int:
             return engine.advance(now=now)

@@ -18,10 +18,12 @@ EXITS = {
     EXIT_STEP: "a step of the workflow ended it",
     "consent_withdrawn": "the consent was taken back",
     "erased": "the person was erased",
+    "merged": "two contacts became one, which goes on in its other passage",
     "manual": "staff took them out",
 }
 REFUSALS = {
     "too_old": "the event was too old",
+    "restricted": "their data may be kept, and not used",
     "paused": "the workflow was paused",
     "no_entry_key": "the event did not say what it was about",
     "re_entry": "they have been through it before",

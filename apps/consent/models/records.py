@@ -42,6 +42,8 @@ RAISE EXCEPTION 'Cannot update or delete rows of the consent ledger';
 class Status(models.TextChoices):
     GRANTED = "granted", "granted"
     DENIED = "denied", "denied"
+    # Only where a merge that had said something was undone: as if nothing had been said.
+    UNSAID = "unsaid", "nothing said"
 
 
 def _lasting_columns(row: str) -> str:
