@@ -41,14 +41,16 @@ _CLOSED = re.compile(
     r"|<[a-zA-Z/!](?:[^>\"']|\"[^\"]*\"|'[^']*')*>",
     re.DOTALL | re.IGNORECASE,
 )
+# What a service mail is there for.
+_SERVICE_LINK = re.compile(r"\blinks\.(confirm|download)\b")
 _END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
 def prepare(*, subject: str, html: str, is_service: bool = False) -> str:
     """Check a text and answer the HTML to store; raise TemplateError with the reason."""
-    if is_service and "links.confirm" not in html:
-        detail = "Write {{ links.confirm }}, the address of the page with the button."
+    if is_service and not _SERVICE_LINK.search(html):
+        detail = "Write {{ links.confirm }} or {{ links.download }}, whichever this mail is for."
         raise rendering.TemplateError("template_without_link", detail=detail)
     rendering.check(rendering.compile_line(subject), known=KNOWN)
     rendering.check(rendering.compile_html(html), known=KNOWN)

@@ -33,7 +33,10 @@ LIMIT = 20
 LATEST = timedelta(hours=24)
 # What the templates show where nothing was asked for, in a preview.
 SAMPLE: dict[str, Any] = {
-    "links": {"confirm": "https://shop.example/confirm"},
+    "links": {
+        "confirm": "https://shop.example/confirm",
+        "download": "https://shop.example/download",
+    },
     "signup": {"form": "Newsletter", "topics": ["News"], "days": 7},
     "request": {"kind": "a copy of your data", "days": 7},
 }

@@ -74,11 +74,12 @@
     input { width: 22px; height: 22px; margin: 1px 0 0; accent-color: var(--accent); }
     .signal { padding: 10px 14px; border-left: 4px solid var(--accent); font-size: 15px;
       border-radius: 4px; box-shadow: inset 0 0 0 1px var(--edge); }
-    .buttons { display: flex; flex-wrap: wrap; gap: 12px; }
+    .buttons { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
     button { font: inherit; cursor: pointer; }
-    .banner button { flex: 1 1 140px; min-height: 46px; padding: 8px 16px; border-radius: 10px;
+    .banner button { min-height: 46px; padding: 8px 16px; border-radius: 10px;
       border: 2px solid var(--accent); background: var(--ground); color: var(--text);
       font-weight: 600; }
+    .banner .wide { grid-column: 1 / -1; }
     .banner button.quiet { border-color: transparent; text-decoration: underline; }
     button:focus-visible, input:focus-visible, a:focus-visible, .banner:focus-visible {
       outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -92,7 +93,7 @@
     @media (max-width: 480px) {
       .banner { right: 8px; bottom: 8px; left: 8px; max-height: calc(100vh - 16px);
         padding: 16px; }
-      .banner button { flex-basis: 100%; }
+      .buttons { grid-template-columns: 1fr; }
     }
   `;
 
@@ -155,8 +156,8 @@
         make("legend", {textContent: TEXTS.legend}),
         ...boxes.map(({label}) => label),
       ]),
-      save: answer(TEXTS.save, () => settle(ticked(), "custom")),
-      choose: answer(TEXTS.choose, unfold, "quiet"),
+      save: answer(TEXTS.save, () => settle(ticked(), "custom"), "wide"),
+      choose: answer(TEXTS.choose, unfold, "wide quiet"),
     };
     parts.save.hidden = true;
     parts.choose.setAttribute("aria-expanded", "false");
