@@ -43,7 +43,8 @@ def show_form(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _take_form(request: HttpRequest, form: SignupForm) -> HttpResponse:
-    if not signups.may_come_from(form, request.headers.get("Origin", "")):
+    origin, own = request.headers.get("Origin", ""), f"{request.scheme}://{request.get_host()}"
+    if origin != own and not signups.may_come_from(form, origin):
         problems = {"": "This form does not take sign-ups from this website."}
         return _form_page(request, form, {}, problems, status=403)
     posted = requests.read_post(request)
