@@ -24,6 +24,8 @@ class Personal(models.Model):
 
     # What is hidden; a field whose value is empty stays empty.
     personal_fields: ClassVar[Sequence[str]] = ()
+    # Decisions, with the values they were judged on: only what people told is hidden there.
+    judged_fields: ClassVar[Sequence[str]] = ()
     is_masked = False
 
     class Meta:

@@ -4,6 +4,7 @@ While a page of the admin is made, every row about a person passes `Viewing.see(
 somebody adds tomorrow is covered too.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,15 @@ MAX_NOTED = 10_000
 # The permission to see names, addresses, IDs and what people did.
 SEE_PEOPLE = "contacts.view_personal_data"
 
+# What decisions call things by that are ours, not the person's.
+OUR_WORDS = frozenset(
+    {
+        "basis", "cart", "check", "condition", "event", "jurisdiction", "method", "purpose",
+        "reason", "status", "template", "workflow",
+    }
+)  # fmt: skip
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d(?:T|$)")
+
 
 @dataclass
 class Viewing:
@@ -31,12 +41,13 @@ class Viewing:
     def see(self, row: "Personal") -> None:
         """Hide what a row says about its person, or note whose it is."""
         shown = [name for name in row.personal_fields if row.__dict__.get(name)]
-        if not shown:
-            return
         if self.is_masked:
-            row.is_masked = True
-            for name in shown:
-                row.__dict__[name] = hide(row.__dict__[name])
+            judged = [name for name in row.judged_fields if row.__dict__.get(name)]
+            row.is_masked = bool(shown or judged)
+            row.__dict__.update({name: hide(row.__dict__[name]) for name in shown})
+            row.__dict__.update({name: hide_judged(row.__dict__[name]) for name in judged})
+            return
+        if not shown:
             return
         self.kinds.add(str(row._meta.verbose_name))
         if row.person_id is not None and len(self.contact_ids) < MAX_NOTED:
@@ -68,6 +79,16 @@ def viewed_by(viewing: Viewing | None) -> Iterator[None]:
 def lifted() -> Any:
     """For a calculation that needs whole rows, and shows none of them."""
     return viewed_by(None)
+
+
+def hide_judged(value: Any, name: str = "") -> Any:
+    """What a decision was judged on, without what people have told: numbers and times stay."""
+    if isinstance(value, dict):
+        return {key: hide_judged(one, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [hide_judged(one, name) for one in value]
+    is_told = isinstance(value, str) and name not in OUR_WORDS and not _INSTANT.match(value)
+    return MASK if value and is_told else value
 
 
 def hide(value: Any) -> Any:

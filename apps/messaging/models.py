@@ -84,6 +84,7 @@ class Message(Personal):
     """
 
     personal_fields = ("email", "context")
+    judged_fields = ("gate", "reason_values")
 
     class Status(models.TextChoices):
         QUEUED = "queued", "queued"

@@ -88,6 +88,7 @@ class Enrollment(Personal):
     """One contact's passage through one workflow, from entry to exit."""
 
     personal_fields = ("context",)
+    judged_fields = ("exit_values",)
 
     class Status(models.TextChoices):
         LIVE = "live", "in the workflow"
@@ -160,8 +161,10 @@ class Enrollment(Personal):
         return f"{self.contact} in {self.workflow}"
 
 
-class StepLog(models.Model):
+class StepLog(Personal):
     """One decision about one enrollment, with the values it was judged on."""
+
+    judged_fields = ("values",)
 
     enrollment = models.ForeignKey(Enrollment, models.CASCADE, related_name="log")
     step_id = models.CharField(max_length=60, blank=True)
@@ -179,8 +182,10 @@ class StepLog(models.Model):
         return f"{self.action} {self.outcome}".strip()
 
 
-class EntryRefusal(models.Model):
+class EntryRefusal(Personal):
     """Why a triggering event did not start a workflow for a contact."""
+
+    judged_fields = ("values",)
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="refusals")
     contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="+")

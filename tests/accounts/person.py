@@ -23,6 +23,11 @@ TOLD = {
     "products": [{"name": SECRETS[1], "price": 3}],
 }  # fmt: skip
 
+JUDGED = {
+    "condition": "The first name is one of ours", "is_met": True, "email": EMAIL, "phone": PHONE,
+    "parts": [{"first_name": FIRST_NAME, "values": [USER_ID]}],
+}  # fmt: skip
+
 
 def make_person() -> Contact:
     """One row of each kind, each with something that is theirs."""
@@ -52,14 +57,15 @@ def make_person() -> Contact:
 
 def _write_to(contact: Contact) -> None:
     enrollment = EnrollmentFactory(contact=contact, context={"event": {"properties": TOLD}})
-    StepLogFactory(enrollment=enrollment, outcome="Product Added", values={"email": EMAIL})
+    StepLogFactory(enrollment=enrollment, outcome="Product Added", values=JUDGED)
     MessageContentFactory(
         message__contact=contact,
         message__email=EMAIL,
         message__origin_type="workflow",
         message__origin_id=enrollment.pk,
         message__context={"event": TOLD},
-        message__gate=[{"check": "address", "outcome": "passed", "values": {"email": EMAIL}}],
+        message__gate=[{"check": "address", "outcome": "passed", "values": JUDGED}],
+        message__reason_values=JUDGED,
         subject=f"{FIRST_NAME}, your cart",
         html=f"<p>Hello {FIRST_NAME} {LAST_NAME}, {SECRETS[2]}</p>",
         text=f"Hello {FIRST_NAME}, {SECRETS[2]}",

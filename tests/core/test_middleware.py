@@ -11,7 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import AccessRecord
 from apps.contacts.models import Contact, Identity
 from apps.core.middleware import WatchPersonalData
-from apps.core.viewing import MASK, MAX_NOTED, Viewing, hide, viewed_by
+from apps.core.viewing import MASK, MAX_NOTED, Viewing, hide, hide_judged, viewed_by
 from tests.factories.accounts import StaffFactory
 from tests.factories.contacts import ContactFactory, IdentityFactory
 
@@ -79,6 +79,18 @@ def test_masks_keep_the_shape_of_a_payload():
     payload = {"a": ["x", 1, None, True, {"b": "y"}], "c": "", "d": 1.5}
 
     assert hide(payload) == {"a": [MASK, MASK, None, True, {"b": MASK}], "c": "", "d": MASK}
+
+
+def test_masks_leave_what_a_decision_is_called_by():
+    judged = {
+        "reason": "too_soon", "until": "2026-03-02T12:00:00+00:00", "count": 3, "city": "Paris",
+        "parts": [{"condition": "lives in Paris", "city": ["Paris"], "on": "2026-03-02"}],
+    }  # fmt: skip
+
+    assert hide_judged(judged) == {
+        "reason": "too_soon", "until": "2026-03-02T12:00:00+00:00", "count": 3, "city": MASK,
+        "parts": [{"condition": "lives in Paris", "city": [MASK], "on": "2026-03-02"}],
+    }  # fmt: skip
 
 
 def test_a_masked_row_can_be_asked_for_whole():
