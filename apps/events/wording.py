@@ -1,14 +1,19 @@
 """Events as people would tell them."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from apps.contacts.registry import Entry
 from apps.core.pages import model_url, object_url
 from apps.core.registry import Finding
+from apps.core.wording import roughly
 from apps.events.models import Event, RejectedEvent
 
 Properties = dict[str, Any]
+
+# A browser may tell anything; nobody looks at a page for longer than a day.
+MAX_SECONDS = 86_400
 
 REASONS = {
     "not_an_object": "It was no JSON object.",
@@ -95,6 +100,13 @@ def _where(properties: Properties) -> str:
     return "a page"
 
 
+def _span(properties: Properties) -> str:
+    seconds = properties.get("engaged_seconds")
+    if type(seconds) is int and 0 < seconds < MAX_SECONDS:
+        return roughly(timedelta(seconds=seconds))
+    return "some time"
+
+
 _PHRASES: dict[str, tuple[str, Callable[[Properties], str]]] = {
     "Product List Viewed": ("storefront", lambda _: "Looked around in the shop"),
     "Product Viewed": ("visibility", lambda p: f"Looked at {_named(p)}"),
@@ -107,6 +119,7 @@ _PHRASES: dict[str, tuple[str, Callable[[Properties], str]]] = {
     "Checkout Started": ("point_of_sale", lambda p: f"Started the checkout{_amount(p)}"),
     "Order Completed": ("shopping_bag", lambda p: f"Ordered{_amount(p)}"),
     "Order Refunded": ("undo", lambda p: f"Got an order refunded{_amount(p)}"),
+    "Page Engaged": ("timer", lambda p: f"Spent {_span(p)} on {_where(p)}"),
     "Email Opened": ("drafts", lambda _: "Opened a mail"),
     "Email Clicked": ("ads_click", lambda p: f"Followed a link in a mail: {_where(p)}"),
 }

@@ -110,7 +110,7 @@
     ad_personalization: SALE,
   };
   // The IAB's purposes that have to be allowed, all of them, for one of ours.
-  const TCF = "tracking:1+8 personalisation:1+5+6";
+  const TCF = "tracking:1+8 personalisation:5+6 sale_or_sharing:3+4";
 
   const early = window.cuepost || [];
   const own = document.currentScript;
@@ -279,11 +279,11 @@
       return;
     }
     const change = {};
-    Object.keys(SIGNALS).forEach((signal) => {
-      const purpose = SIGNALS[signal];
-      if (signal in signals) {
-        change[purpose] = signals[signal] === "granted" && change[purpose] !== false;
-      }
+    Object.values(SIGNALS).forEach((purpose) => {
+      const names = Object.keys(SIGNALS).filter((signal) => SIGNALS[signal] === purpose);
+      const answers = names.map((signal) => signals[signal]);
+      if (answers.includes("denied")) change[purpose] = false;
+      else if (answers.every((answer) => answer === "granted")) change[purpose] = true;
     });
     if (command === "update" && Object.keys(change).length) hear(change, {method: "cmp"});
   }

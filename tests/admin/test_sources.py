@@ -79,6 +79,7 @@ def test_the_page_has_the_snippets_ready_to_copy(staff, settings):
     assert "https://cuepost.example/js/cuepost.js" in page
     assert f"data-write-key=&quot;{source.public_key}&quot;" in page.replace('"', "&quot;")
     assert "YOUR_SECRET_KEY" in page
+    assert f"script.dataset.writeKey = &quot;{source.public_key}&quot;;" in page
 
 
 def test_whoever_may_only_look_makes_no_keys(viewer):
@@ -151,6 +152,14 @@ def test_the_events_of_one_contact_can_be_chosen_by_name(staff):
         ),
         ({"name": "Order Completed", "properties": {"total": 12.5}}, "Ordered for 12.5"),
         ({"name": "Order Refunded"}, "Got an order refunded"),
+        (
+            {"name": "Page Engaged", "properties": {"engaged_seconds": 40, "path": "/mug"}},
+            "Spent 40 seconds on /mug",
+        ),
+        (
+            {"name": "Page Engaged", "properties": {"engaged_seconds": 10**30}},
+            "Spent some time on a page",
+        ),
         ({"name": "Email Opened"}, "Opened a mail"),
         ({"name": "Email Clicked", "properties": {"url": "/x"}}, "Followed a link in a mail: /x"),
         ({"name": "Coupon Used"}, "Coupon Used"),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from tests.snippet.site import await_names, tag
@@ -86,3 +88,26 @@ def test_the_loader_works_under_a_strict_policy_with_its_nonce(page, site):
 
     await_names(page, site, ["page", "Early"])
     assert heard == []
+
+
+def test_a_script_that_another_script_adds_finds_its_settings(page, site):
+    gtm = render_to_string("admin/events/snippet_gtm.html", {"base_url": "", "key": "pk_test"})
+    site.pages["/gtm"] = (
+        "<script>dataLayer = [{event: 'view_cart', ecommerce: {items: []}}]</script>" + gtm
+    )
+    page.goto("/gtm")
+    page.evaluate("""
+        (function () { dataLayer.push(arguments); })(
+            "consent", "update", {analytics_storage: "granted"});
+    """)
+
+    await_names(page, site, ["page", "Cart Viewed"])
+
+
+@pytest.mark.parametrize("name", ["loader", "snippet_gtm"])
+def test_the_guide_shows_what_the_admin_shows(name):
+    values = {"base_url": "https://mail.shop.example", "key": "pk_…"}
+
+    shown = render_to_string(f"admin/events/{name}.html", values)
+
+    assert shown in (settings.BASE_DIR / "docs" / "snippet.md").read_text()
