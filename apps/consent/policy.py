@@ -59,16 +59,23 @@ LEFT JOIN LATERAL (
         AND recorded_at <= %(at)s
     ORDER BY id DESC LIMIT 1
 ) AS record ON true
-LEFT JOIN LATERAL (
-    SELECT id, status FROM consent_consentrecord
-    WHERE %(topic)s::text IS NOT NULL AND contact_id = person.id
-        AND topic_id = %(topic)s AND recorded_at <= %(at)s
-    ORDER BY id DESC LIMIT 1
-) AS choice ON true
+-- choice
 {_PLACE}
 LEFT JOIN consent_jurisdictionrule AS rule
     ON rule.jurisdiction_id = place.key AND rule.purpose_id = %(purpose)s
 """  # noqa: S608 -- nothing but text of ours
+
+_CHOICE = """
+LEFT JOIN LATERAL (
+    SELECT id, status FROM consent_consentrecord
+    WHERE contact_id = person.id AND topic_id = %(topic)s AND recorded_at <= %(at)s
+    ORDER BY id DESC LIMIT 1
+) AS choice ON true
+"""
+_NO_CHOICE = "CROSS JOIN (SELECT NULL::bigint AS id, NULL::text AS status) AS choice"
+# Planning takes longer than the answer, so what nobody asks is left out.
+_OF_PURPOSE = _NEWEST.replace("-- choice", _NO_CHOICE)
+_OF_TOPIC = _NEWEST.replace("-- choice", _CHOICE)
 
 _JURISDICTIONS = f"""
 SELECT contact.id, place.key
@@ -102,7 +109,7 @@ def decide(
         "asked_at": at,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_NEWEST, parameters)
+        cursor.execute(_OF_PURPOSE if topic is None else _OF_TOPIC, parameters)
         rows = [_Finding(*row) for row in cursor.fetchall()]
     return {row.contact_id: _judge(row, purpose, topic) for row in rows}
 

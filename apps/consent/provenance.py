@@ -1,5 +1,6 @@
 """What is kept of where a statement came from: enough to prove it, too little to follow anybody."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,7 @@ def network_of(ip: str) -> str:
     return str(ip_network((address.packed, prefix), strict=False))
 
 
+@lru_cache(maxsize=1000)
 def browser_of(user_agent: str) -> str:
     """The kind of a browser, such as “Chrome on Android”; nothing where it isn't known."""
     if not user_agent:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,20 +87,30 @@ class Ground:
 
 
 def about_known(statements: Iterable[Statement]) -> list[Statement]:
-    """Leave out purposes and topics that nobody has declared."""
+    """Leave out purposes and topics that nobody has declared.
+
+    Events and imports name topics as they name purposes.
+    """
     statements = list(statements)
     if not statements:
         return []
     purposes = set(Purpose.objects.values_list("key", flat=True))
-    topics: dict[str | None, str] = {}
-    if any(statement.topic for statement in statements):
+    topics: dict[str, str] = {}
+    if any(one.topic or one.purpose not in purposes for one in statements):
         topics = dict(Topic.objects.values_list("key", "purpose"))
+    placed = (_place(statement, topics) for statement in statements)
     return [
         statement
-        for statement in statements
+        for statement in placed
         if statement.purpose in purposes
         and (statement.topic is None or topics.get(statement.topic) == statement.purpose)
     ]
+
+
+def _place(statement: Statement, topics: Mapping[str, str]) -> Statement:
+    if statement.topic is None and statement.purpose in topics:
+        return replace(statement, purpose=topics[statement.purpose], topic=statement.purpose)
+    return statement
 
 
 def read_ground(statements: list[Statement]) -> Ground:

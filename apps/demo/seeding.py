@@ -14,12 +14,13 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.commerce import services as commerce
 from apps.consent import services as consent
-from apps.consent.models import Banner, ConsentRecord
+from apps.consent.models import Banner, ConsentRecord, Purpose, WordingVersion
 from apps.contacts.models import Contact
 from apps.core import services as core
 from apps.core.hashing import keyed_hash
 from apps.demo import catalog, journeys
 from apps.demo.services import SOURCE_NAME, find_source
+from apps.demo.visitor import MAIL_WORDING, MAIL_WORDING_VERSION
 from apps.events import services as events
 from apps.events.models import Source
 from apps.messaging.models import Message
@@ -51,6 +52,7 @@ def seed(*, now: datetime) -> dict[str, str]:
     # Before the long part: the secret key is shown only once.
     _write_notes(notes)
     _seed_banner()
+    _seed_wording(now=now - HISTORY)
     _seed_products(now=now)
     _seed_workflows(now=now - HISTORY)
     _seed_history(source, now=now)
@@ -104,6 +106,13 @@ def _seed_source(secret_key: str | None, *, now: datetime) -> tuple[Source, str]
     if secret_key and source.secret_key_hash == keyed_hash(secret_key):
         return source, secret_key
     return source, events.rotate_secret_key(source=source)
+
+
+def _seed_wording(*, now: datetime) -> None:
+    """Keep what the box at the checkout says, so that each consent points at it."""
+    about = {"purpose": Purpose.EMAIL_MARKETING, "version": MAIL_WORDING_VERSION, "language": "en"}
+    if not WordingVersion.objects.filter(**about).exists():
+        consent.keep_wording(**about, text=MAIL_WORDING, now=now)
 
 
 def _seed_banner() -> None:

@@ -3,6 +3,7 @@
 import json
 import stat
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from django.core import mail
 from django.core.management import call_command
 
 from apps.commerce.models import Order, Product
+from apps.consent.models import ConsentRecord
 from apps.contacts.models import Contact
 from apps.core.hashing import keyed_hash
 from apps.demo import seeding
 from apps.demo.services import find_source
+from apps.demo.visitor import MAIL_WORDING, MAIL_WORDING_VERSION
 from apps.events.models import Event, InboxEvent
 from apps.messaging.models import Message
 from apps.workflows.models import Enrollment, Workflow
@@ -92,6 +95,18 @@ def test_history_shows_mails_sent_and_mails_held_back():
     assert ("Mateusz", "cart-reminder-1", "skipped", "no_consent") in found
     assert not [outcome for outcome in found if outcome[0] == "Theo" and "cart" in outcome[1]]
     assert len(mail.outbox) == Message.objects.filter(status="sent").count()
+
+
+def test_history_shows_opens_and_proof_of_the_words_that_were_shown():
+    seeding.seed(now=NOON)
+
+    said = ConsentRecord.objects.filter(purpose="email_marketing", method="form")
+    assert said.exists()
+    assert set(said.values_list("wording_version", "wording_hash")) == {
+        (MAIL_WORDING_VERSION, sha256(MAIL_WORDING.encode()).hexdigest())
+    }
+    sent = Message.objects.filter(status="sent")
+    assert all("/e/o/" in message.content.html for message in sent)
 
 
 def test_history_leaves_somebody_waiting_in_every_live_workflow():

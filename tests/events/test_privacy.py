@@ -11,6 +11,7 @@ from apps.contacts.models import Contact
 from apps.events import pipeline, registry, services
 from apps.events.models import Event
 from tests.events.messages import consent, identify, track
+from tests.factories.consent import TopicFactory
 from tests.instants import NOON
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +217,22 @@ def test_projections_see_no_dropped_event(send, monkeypatch):
     send(track("Seen", userId="ada"), track("Unseen", userId="ada", context=REFUSED))
 
     assert [event.name for event in seen[0].all_events()] == ["Seen"]
+
+
+def test_a_topic_is_named_as_a_purpose_is(send):
+    TopicFactory(key="news")
+
+    for at in (NOON, LATER):
+        send(identify(**ADA, context=consent(email_marketing=True, news=False)), at=at)
+    send(identify(**ADA, context=consent(news=True)), at=LATER + timedelta(days=1))
+
+    said = ConsentRecord.objects.order_by("id").values_list("purpose", "topic", "status")
+    assert list(said) == [
+        # PostgreSQL sorts what an object holds by the length of the names.
+        ("email_marketing", "news", "denied"),
+        ("email_marketing", None, "granted"),
+        ("email_marketing", "news", "granted"),
+    ]
 
 
 @pytest.mark.parametrize("call", [track(userId="ada"), {"type": "page", "userId": "ada"}])
