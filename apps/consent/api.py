@@ -119,6 +119,8 @@ class BannerAnswerView(WebsiteView):
             banners.record_answer(told=told, trace=trace, now=timezone.now())
         except banners.BadAnswer as problem:
             return refusal(str(problem), status=400)
+        except banners.TooMany as problem:
+            return refusal(str(problem), status=429)
         return JsonResponse({"success": True}, status=201)
 
 

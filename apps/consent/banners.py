@@ -5,7 +5,7 @@ may be anybody, so of a person we know it only adds a yes where they said nothin
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Max
@@ -29,6 +29,15 @@ SOURCE = "cookie banner"
 # What a new installation asks for.
 DEFAULT_PURPOSES = (Purpose.TRACKING, Purpose.PERSONALISATION)
 MAX_ID = 200
+
+
+# One network may answer so often in that time; a real one, however large, does not.
+MAX_PER_NETWORK = 300
+NETWORK_WINDOW = timedelta(minutes=1)
+
+
+class TooMany(Exception):
+    """Too many answers came from one network."""
 
 
 class BadAnswer(ValueError):
@@ -78,6 +87,8 @@ def describe() -> dict[str, Any]:
 def record_answer(*, told: Mapping[str, Any], trace: Trace, now: datetime) -> AnonymousConsent:
     """Keep one answer as proof; a person whom its browser is known to belong to said it too."""
     choice = _read_choice(told)
+    network = provenance.network_of(trace.ip)
+    _check_network(network, now)
     browser = _read_browser(told)
     answer = AnonymousConsent(
         choice=choice,
@@ -86,7 +97,7 @@ def record_answer(*, told: Mapping[str, Any], trace: Trace, now: datetime) -> An
         wording=_read_wording(told.get("wording")),
         page=provenance.page_of(trace.source_url),
         user_agent=provenance.browser_of(trace.agent),
-        ip_network=provenance.network_of(trace.ip),
+        ip_network=network,
         recorded_at=now,
     )
     # Without a yes, now or before, nothing may tell this browser from any other.
@@ -98,6 +109,13 @@ def record_answer(*, told: Mapping[str, Any], trace: Trace, now: datetime) -> An
         if owner is not None:
             _tell_ledger({owner.contact_id: [answer]}, now)
     return answer
+
+
+def _check_network(network: str, now: datetime) -> None:
+    since = now - NETWORK_WINDOW
+    recent = AnonymousConsent.objects.filter(recorded_at__gt=since, ip_network=network)
+    if network and recent.count() >= MAX_PER_NETWORK:
+        raise TooMany("Too many answers came from your network. Please try again in a minute.")
 
 
 def adopt(*, adoptions: Mapping[str, int], now: datetime) -> None:

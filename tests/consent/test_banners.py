@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import Error as DatabaseError
 from django.db import transaction
+from django.utils import timezone
 
 from apps.consent import banners, services
 from apps.consent.facts import Trace
@@ -217,3 +218,19 @@ def test_the_script_is_served_to_any_site(client):
     assert b"cuepostBanner" in answer.content
     assert answer["Access-Control-Allow-Origin"] == "*"
     assert again.status_code == 304
+
+
+def test_one_network_can_not_flood_the_proofs(client, monkeypatch):
+    monkeypatch.setattr(banners, "MAX_PER_NETWORK", 2)
+
+    answers = [
+        client.post(
+            "/v1/banner/answers", '{"choice": {"tracking": true}}', content_type="text/plain"
+        )
+        for _ in range(3)
+    ]
+    later = answer(YES, now=timezone.now() + timedelta(minutes=2))
+
+    assert [one.status_code for one in answers] == [201, 201, 429]
+    assert AnonymousConsent.objects.count() == 3
+    assert later.pk
