@@ -54,7 +54,10 @@ def test_the_page_draws_the_tree_in_words(staff):
     for words in ("Starts with Product Added", "Wait 1 hour", "If country is “DE”", "Yes", "No"):
         assert words in page
     assert "Leave: elsewhere" in page
-    assert f'<a href="{object_url(Template.objects.get(is_service=False))}">Send “cart-reminder”</a>' in page
+    assert (
+        f'<a href="{object_url(Template.objects.get(is_service=False))}">Send “cart-reminder”</a>'
+        in page
+    )
     assert "key: tree" in page
 
 
