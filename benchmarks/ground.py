@@ -28,6 +28,10 @@ PRODUCT = {
 }
 
 
+# So that each mail bears its pixel and its counted links, as the bare counterpart does.
+AGREED = {"email_marketing": True, "open_tracking": True}
+
+
 @dataclass(frozen=True)
 class Ground:
     source: Source
@@ -73,5 +77,5 @@ def _identify(number: int) -> dict[str, object]:
         "userId": f"customer-{number}",
         "messageId": f"who-{number}",
         "traits": {"email": address(number), "firstName": "Ada", "lastName": "Example"},
-        "context": {"consent": {"categoryPreferences": {"email_marketing": True}}},
+        "context": {"consent": {"categoryPreferences": AGREED}},
     }
