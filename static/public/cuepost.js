@@ -192,6 +192,8 @@
 
   // Asked anew each time: another tab may have changed the answer.
   function mayTrack() {
+    // A page that the browser prepares has no visitor yet.
+    if (document.prerendering) return false;
     const choice = readChoice();
     if (choice && "tracking" in choice) return choice.tracking;
     return options.consent === "implied" && !isDenied;
@@ -768,4 +770,7 @@
   addEventListener("pagehide", leave);
   addEventListener("pageshow", come);
   addEventListener("online", flush);
+  document.addEventListener("prerenderingchange", () => {
+    if (mayTrack()) release();
+  });
 })();

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.snippet.site import await_names, kept_queue, settle, tag
+from tests.snippet.site import (
+    await_names,
+    cookies_of,
+    kept_queue,
+    settle,
+    storage_of,
+    tag,
+)
 
 SECOND = 1000
 
@@ -67,6 +74,23 @@ def test_the_same_address_and_a_place_on_it_are_no_new_page(page, site):
     settle(page)
 
     assert site.names() == ["page"]
+
+
+def test_a_page_that_is_only_prepared_has_not_been_seen(page, site):
+    page.add_init_script("""
+        Object.defineProperty(document, "prerendering", {value: true, configurable: true});
+    """)
+    page.goto("/implied")
+    page.evaluate("cuepost.product.viewed({product_id: 'A-1'})")
+    settle(page)
+    before = (list(site.received), cookies_of(page), storage_of(page))
+    page.evaluate("""
+        Object.defineProperty(document, "prerendering", {value: false});
+        document.dispatchEvent(new Event("prerenderingchange"));
+    """)
+
+    assert before == ([], {}, {})
+    await_names(page, site, ["page", "Product Viewed"])
 
 
 def test_history_goes_on_working_for_the_page(page, site):
