@@ -8,7 +8,14 @@ from django.urls import reverse
 # Group, then: what it is called, its icon, its model.
 MENU = [
     ("", [("Overview", "home", "")]),
-    ("People", [("Contacts", "person", "contacts.contact")]),
+    (
+        "People",
+        [
+            ("Contacts", "person", "contacts.contact"),
+            ("Possible duplicates", "join_inner", "contacts.mergesuggestion"),
+            ("Merged contacts", "merge", "contacts.mergelog"),
+        ],
+    ),
     (
         "Mail",
         [
@@ -36,6 +43,7 @@ MENU = [
     (
         "Consent",
         [
+            ("Privacy requests", "shield_person", "consent.privacyrequest"),
             ("Sign-up forms", "contact_mail", "consent.signupform"),
             ("Sign-ups", "how_to_reg", "consent.pendingsignup"),
             ("Cookie banner", "cookie", "consent.banner"),

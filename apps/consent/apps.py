@@ -6,6 +6,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.urls import reverse
 
+from apps.consent.registry import PreferenceSection, register_preference_section
 from apps.contacts.registry import (
     Action,
     Link,
@@ -16,7 +17,6 @@ from apps.contacts.registry import (
     register_panel,
     register_timeline,
 )
-from apps.consent.registry import PreferenceSection, register_preference_section
 from apps.core.registry import (
     Finding,
     PeriodicTask,

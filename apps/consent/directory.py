@@ -9,8 +9,10 @@ def subject_of(contact: Contact) -> Subject:
     named: dict[str, set[str]] = {kind: set() for kind in Identity.Kind.values}
     for kind, value in contact.identities.values_list("kind", "value"):
         named[kind].add(value)
-    named[Identity.Kind.EMAIL] |= {contact.email} - {None, ""}
-    named[Identity.Kind.USER_ID] |= {contact.external_id} - {None, ""}
+    if contact.email:
+        named[Identity.Kind.EMAIL].add(contact.email)
+    if contact.external_id:
+        named[Identity.Kind.USER_ID].add(contact.external_id)
     return Subject(
         contact_id=contact.pk,
         emails=tuple(sorted(named[Identity.Kind.EMAIL])),

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.template.loader import render_to_string
 
 from apps.consent import services
@@ -35,8 +35,12 @@ def write(*, contact: Contact, path: Path, by: str, now: datetime) -> dict[str, 
     Everything is of one moment, whatever happens meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    is_outermost = not connection.in_atomic_block
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file, transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         counts = _write(file, contact, now)
         personal_data_accessed.send(
             sender=Contact,

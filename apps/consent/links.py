@@ -9,6 +9,8 @@ from apps.core import tokens
 PREFERENCES = "preferences"
 CONFIRM = "signup-confirm"
 RESEND = "signup-resend"
+PRIVACY_CONFIRM = "privacy-confirm"
+PRIVACY_COPY = "privacy-copy"
 
 PREFERENCES_PATH = "/preferences/"
 
@@ -38,6 +40,14 @@ def cmp_url(key: str) -> str:
 
 def form_url(key: str) -> str:
     return f"{settings.BASE_URL}/forms/{key}"
+
+
+def privacy_confirm_url(request_uuid: UUID) -> str:
+    return f"{settings.BASE_URL}/privacy/confirm/{tokens.sign(PRIVACY_CONFIRM, request_uuid.hex)}"
+
+
+def privacy_download_url(request_uuid: UUID) -> str:
+    return f"{settings.BASE_URL}/privacy/copy/{tokens.sign(PRIVACY_COPY, request_uuid.hex)}"
 
 
 def read_uuid(purpose: str, token: str) -> UUID:

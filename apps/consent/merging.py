@@ -17,11 +17,14 @@ from apps.consent.models import (
     ConsentRecord,
     ConsentState,
     MailPreference,
+    PrivacyRequest,
     Purpose,
+    Restriction,
     Status,
 )
 from apps.consent.services import Statement
-from apps.contacts.registry import Belonging, Merge, Moved, register_belonging
+from apps.contacts import merging
+from apps.contacts.registry import Belonging, Merge, Moved, NotNow, register_belonging
 
 SOURCE = "merge"
 _WISH = ("frequency", "paused_until")
@@ -177,6 +180,35 @@ def _wish(wish: MailPreference | None) -> dict[str, Any] | None:
     return {"frequency": wish.frequency, "paused_until": paused_until}
 
 
+# ---- What they asked for under privacy law ----
+
+
+def merge_requests(job: Merge) -> Moved:
+    """Each is answered, but not two of the same kind for one person."""
+    theirs = PrivacyRequest.objects.filter(contact=job.merged_id)
+    waiting = ["unverified", "open"]
+    own = PrivacyRequest.objects.filter(contact=job.survivor_id, status__in=waiting)
+    if theirs.filter(status__in=waiting, kind__in=own.values("kind")).exists():
+        raise NotNow("Both have asked for the same about their data. Answer one request first.")
+    return merging.move_all(job, "consent.PrivacyRequest")
+
+
+def merge_restrictions(job: Merge) -> Moved:
+    """What may not be used of one may not be used of both."""
+    theirs = Restriction.objects.filter(contact=job.merged_id).first()
+    if theirs is None:
+        return Moved()
+    _, is_new = Restriction.objects.get_or_create(
+        contact_id=job.survivor_id, defaults={"since": theirs.since}
+    )
+    return Moved(values={"since": theirs.since.isoformat()} if is_new else {})
+
+
+def undo_restrictions(job: Merge, moved: Moved) -> None:
+    rows = Restriction.objects.filter(contact=job.survivor_id, since=moved.values["since"])
+    rows.delete()
+
+
 def register() -> None:
     register_belonging(
         Belonging(
@@ -191,3 +223,9 @@ def register() -> None:
         Belonging("consent.MailPreference", 52, merge=merge_wishes, undo=undo_wishes)
     )
     register_belonging(Belonging("consent.PendingSignup", 53))
+    register_belonging(
+        Belonging("consent.PrivacyRequest", 54, label="Privacy requests", merge=merge_requests)
+    )
+    register_belonging(
+        Belonging("consent.Restriction", 55, merge=merge_restrictions, undo=undo_restrictions)
+    )

@@ -10,16 +10,19 @@ from django.contrib.admin.models import LogEntry
 from django.db.models import Q
 
 from apps.accounts.models import AccessRecord
-from apps.consent import services
+from apps.consent import rights, services
 from apps.consent.models import (
     AnonymousConsent,
     ConsentRecord,
+    LiftedSuppression,
     MailPreference,
     PendingSignup,
+    PrivacyRequest,
+    Restriction,
 )
 from apps.consent.registry import Fate, Holding, Subject, Table, register_holding
 from apps.consent.signups import email_hash
-from apps.contacts.models import Contact, Identity
+from apps.contacts.models import Contact, Identity, MergeLog
 
 ERASED = "(erased)"
 
@@ -34,10 +37,32 @@ def stop(subject: Subject, now: datetime) -> None:
 def erase(subject: Subject, now: datetime, limit: int) -> int:
     stop(subject, now)
     MailPreference.objects.filter(contact_id=subject.contact_id).delete()
+    Restriction.objects.filter(contact_id=subject.contact_id).delete()
+    hashes = [email_hash(email) for email in subject.emails]
+    LiftedSuppression.objects.filter(email_hash__in=hashes).update(explanation="")
+    _close_requests(subject, now)
     AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="").delete()
     Identity.objects.filter(contact_id=subject.contact_id).delete()
-    contact = Contact.objects.get(pk=subject.contact_id)
-    return services.forget_evidence(contact=contact, now=now) + _erase_staff_log(subject, limit)
+    # Records of those who were merged into them are theirs too, and a merge log knows both.
+    is_theirs = Q(pk=subject.contact_id) | Q(merged_into=subject.contact_id)
+    count = sum(
+        services.forget_evidence(contact=contact, now=now)
+        for contact in Contact.objects.filter(is_theirs)
+    )
+    logs = Q(survivor=subject.contact_id) | Q(merged=subject.contact_id)
+    count += MergeLog.objects.filter(logs).delete()[0]
+    return count + _erase_staff_log(subject, limit)
+
+
+def _close_requests(subject: Subject, now: datetime) -> None:
+    """That somebody asked, and was answered, is kept; a copy of their data is not."""
+    asked = PrivacyRequest.objects.filter(contact_id=subject.contact_id)
+    for request in asked.exclude(file_until=None):
+        rights.path_of(request).unlink(missing_ok=True)
+    asked.update(details="", file_until=None)
+    asked.filter(status__in=[PrivacyRequest.Status.OPEN, PrivacyRequest.Status.UNVERIFIED]).update(
+        status=PrivacyRequest.Status.EXPIRED, closed_at=now
+    )
 
 
 def _erase_staff_log(subject: Subject, limit: int) -> int:
@@ -77,7 +102,8 @@ def read_identities(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def read_consents(subject: Subject) -> Iterator[dict[str, Any]]:
-    rows = ConsentRecord.objects.filter(contact_id=subject.contact_id).order_by("pk")
+    is_theirs = Q(contact=subject.contact_id) | Q(contact__merged_into=subject.contact_id)
+    rows = ConsentRecord.objects.filter(is_theirs).order_by("pk")
     for row in rows.iterator(500):
         yield {
             "number": row.pk,
@@ -132,6 +158,15 @@ def register() -> None:
                     " time_zone country attributes"
                 },
                 "contacts.Identity": {Fate.ERASED: "value"},
+                "contacts.MergeSuggestion": {Fate.IMPERSONAL: "source_name decided_by"},
+                "contacts.MergeLog": {
+                    Fate.ERASED: "before after",
+                    Fate.IMPERSONAL: "merged_by undone_by",
+                },
+                "contacts.MergeMove": {
+                    Fate.ERASED: "values",
+                    Fate.IMPERSONAL: "table row_ids",
+                },
                 "consent.Purpose": {Fate.IMPERSONAL: "key name description"},
                 "consent.Topic": {Fate.IMPERSONAL: "key name description"},
                 "consent.WordingVersion": {Fate.IMPERSONAL: "language version text text_hash"},
@@ -157,8 +192,14 @@ def register() -> None:
                 "consent.Suppression": {Fate.HASHED: "email_hash"},
                 "consent.LiftedSuppression": {
                     Fate.HASHED: "email_hash",
-                    Fate.IMPERSONAL: "lifted_by explanation",
+                    Fate.ERASED: "explanation",
+                    Fate.IMPERSONAL: "lifted_by",
                 },
+                "consent.PrivacyRequest": {
+                    Fate.ERASED: "details",
+                    Fate.IMPERSONAL: "uuid extension_reason verified_by outcome",
+                },
+                "consent.PrivacyRequestStep": {Fate.IMPERSONAL: "what by"},
                 "consent.Erasure": {Fate.ERASED: "names", Fate.IMPERSONAL: "by counts"},
             },
             stop=stop,

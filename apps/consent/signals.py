@@ -9,6 +9,9 @@ consent_withdrawn = Signal()
 # (the occasion), template_key, email, values and now. The floor that writes mails answers.
 mail_wanted = Signal()
 
+# Sent in the transaction from which on somebody's data is kept and not used, with contact_ids, now.
+restricted = Signal()
+
 # Sent in the transaction in which somebody became a contact by a form, with signup, contact, topics
 # and now.
 signed_up = Signal()

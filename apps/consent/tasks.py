@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.consent import erasure, platforms, signups
+from apps.consent import erasure, platforms, rights, signups
 
 
 @shared_task(name="consent.expire_signups", ignore_result=True)
@@ -17,3 +17,9 @@ def expire_signups() -> None:
 def finish_erasures() -> None:
     """Beat, every minute: go on with what was broken off; safe to run twice."""
     erasure.finish_all(now=timezone.now())
+
+
+@shared_task(name="consent.go_on_with_requests", ignore_result=True)
+def go_on_with_requests() -> None:
+    """Beat, every minute: write copies, end what nobody confirmed; safe to run twice."""
+    rights.go_on(now=timezone.now())

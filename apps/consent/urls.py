@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.consent import api, views
+from apps.consent import api, selfservice, views
 
 urlpatterns = [
     path("v1/signup/<slug:key>", api.SignupView.as_view(), name="signup-accept"),
@@ -13,5 +13,8 @@ urlpatterns = [
     path("forms/<slug:key>", views.show_form, name="signup-form"),
     path("signup/sent/<str:token>", views.show_sent, name="signup-sent"),
     path("signup/confirm/<str:token>", views.confirm_signup, name="signup-confirm"),
+    path("privacy/ask/<str:token>", selfservice.ask, name="privacy-ask"),
+    path("privacy/confirm/<str:token>", selfservice.confirm, name="privacy-confirm"),
+    path("privacy/copy/<str:token>", selfservice.download, name="privacy-copy"),
     path("preferences/<str:token>", views.show_preferences, name="preferences"),
 ]

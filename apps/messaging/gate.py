@@ -16,7 +16,7 @@ from django.db.models import Max
 
 from apps.consent import policy, preferences
 from apps.consent import services as consent
-from apps.consent.models import MailPreference, Purpose
+from apps.consent.models import MailPreference, Purpose, Restriction
 from apps.events import selectors as events
 from apps.messaging import composition, context, registry
 from apps.messaging.composition import BadText, Text
@@ -181,6 +181,21 @@ def _judge_consent(decision: policy.Decision) -> Verdict:
     return Verdict(is_allowed=True, reason=decision.reason, values=values)
 
 
+def _ask_restriction(batch: Batch) -> dict[int, Verdict]:
+    """Whose data may be kept and not used gets nothing."""
+    people = {message.contact_id for message in batch.messages}
+    since = dict(Restriction.objects.filter(contact__in=people).values_list("contact", "since"))
+    return {
+        message.pk: Verdict(
+            is_allowed=False,
+            reason="restricted",
+            values={"since": since[message.contact_id].isoformat()},
+        )
+        for message in batch.messages
+        if message.contact_id in since
+    }
+
+
 def _ask_pause(batch: Batch) -> dict[int, Verdict]:
     """Who wants no mail for a while gets none, and none of it later."""
     verdicts: dict[int, Verdict] = {}
@@ -298,6 +313,7 @@ WHO: list[Check] = [
     (PENDING_EVENTS, _ask_pending),
     ("address", _ask_address),
     ("suppression", _ask_suppression),
+    ("restriction", _ask_restriction),
     ("consent", _ask_consent),
     ("tracking", _ask_tracking),
     ("pause", _ask_pause),

@@ -33,9 +33,13 @@ SOFT = {
 def install_texts(**_: Any) -> None:
     """Publish the service mails that are missing, after the migrations."""
     purposes.install()
-    servicemail.install_text(
-        key="confirm-signup", name="Please confirm your sign-up", now=timezone.now()
-    )
+    names = {
+        "confirm-signup": "Please confirm your sign-up",
+        "privacy-confirm": "Privacy request: is it you?",
+        "privacy-ready": "Privacy request: your data is ready",
+    }
+    for key, name in names.items():
+        servicemail.install_text(key=key, name=name, now=timezone.now())
 
 
 @receiver(mail_wanted, dispatch_uid="messaging.queue_service_mail")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Max, Q
 
+from apps.consent.models import Restriction
 from apps.events.registry import ProcessedEvent
 from apps.workflows import plan as plans
 from apps.workflows.definition import in_words
@@ -132,11 +133,24 @@ class _Past:
     through_at: datetime | None
 
 
+def _unrestricted(candidates: Sequence[Applicant], refusals: Refusals) -> list[Applicant]:
+    """Whose data may be kept and not used starts nothing."""
+    people = {one.contact_id for one in candidates}
+    restricted = set(
+        Restriction.objects.filter(contact__in=people).values_list("contact", flat=True)
+    )
+    for one in candidates:
+        if one.contact_id in restricted:
+            refusals.add(one.plan, one.events[-1], "restricted", {})
+    return [one for one in candidates if one.contact_id not in restricted]
+
+
 def admitted(candidates: Sequence[Applicant], refusals: Refusals) -> list[Applicant]:
     """Those whom the re-entry rules of their workflow let in; one query for all of them."""
+    candidates = _unrestricted(candidates, refusals)
     bound = [one for one in candidates if _has_rule(one.plan)]
     if not bound:
-        return list(candidates)
+        return candidates
     past = _past(bound)
     let_in = []
     for one in candidates:

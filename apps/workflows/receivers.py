@@ -6,7 +6,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from apps.consent.models import Purpose
-from apps.consent.signals import consent_withdrawn
+from apps.consent.signals import consent_withdrawn, restricted
 from apps.workflows import services
 
 
@@ -20,3 +20,9 @@ def exit_on_withdrawal(*, contact_ids: list[int], purpose: str, now: datetime, *
             values={"purpose": purpose},
             now=now,
         )
+
+
+@receiver(restricted, dispatch_uid="workflows.exit_on_restriction")
+def exit_on_restriction(*, contact_ids: list[int], now: datetime, **_: Any) -> None:
+    """Nobody is kept inside whose data may not be used."""
+    services.exit_contacts(contact_ids=contact_ids, reason="restricted", values={}, now=now)

@@ -9,6 +9,7 @@ from apps.consent.admin.purposes import (
     WordingVersionAdmin,
 )
 from apps.consent.admin.records import ConsentRecordAdmin
+from apps.consent.admin.rights import PrivacyRequestAdmin
 from apps.consent.admin.signups import PendingSignupAdmin, SignupFormAdmin
 from apps.consent.admin.suppressions import LiftedSuppressionAdmin, SuppressionAdmin
 
@@ -21,6 +22,7 @@ __all__ = [
     "JurisdictionAdmin",
     "LiftedSuppressionAdmin",
     "PendingSignupAdmin",
+    "PrivacyRequestAdmin",
     "PurposeAdmin",
     "SignupFormAdmin",
     "SuppressionAdmin",

@@ -1,0 +1,250 @@
+"""What people ask for, and what staff does about it."""
+
+import re
+import zipfile
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.consent import links, policy, rights
+from apps.consent.models import PrivacyRequest, PrivacyRequestStep, Restriction
+from apps.contacts.models import Contact
+from apps.core import services as core
+from apps.workflows.models import Enrollment, EntryRefusal
+from tests.factories.accounts import StaffFactory
+from tests.factories.consent import grant
+from tests.factories.contacts import ContactFactory
+from tests.factories.messaging import MessageFactory
+from tests.privacy import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+State = PrivacyRequest.Status
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Any, tmp_path: Any) -> None:
+    settings.CUEPOST_HOME = tmp_path
+
+
+def ask(client: Any, contact: Contact, kind: str) -> Any:
+    page = links.preferences_url(contact.uuid).partition("/preferences/")[2]
+    return client.post(f"/privacy/ask/{page}", {"kind": kind})
+
+
+def deliver() -> None:
+    core.tick(now=timezone.now() + timedelta(seconds=5))
+
+
+def link_in_mail(path: str) -> str:
+    text = "\n".join(str(letter.body) for letter in mail.outbox)
+    found = re.search(rf"https?://[^/]+({path}[\w:.=-]+)", text)
+    assert found, text
+    return found[1]
+
+
+def test_a_copy_comes_by_mail_after_proof(client):
+    contact = ContactFactory(email="ada@example.com", first_name="Ada")
+
+    page = ask(client, contact, "export")
+    deliver()
+    confirm = link_in_mail("/privacy/confirm/")
+    shown = client.get(confirm)
+    before = PrivacyRequest.objects.get().status
+    client.post(confirm)
+    rights.go_on(now=timezone.now())
+    deliver()
+    copy = client.get(link_in_mail("/privacy/copy/"))
+
+    assert "Look into your mail" in page.content.decode()
+    assert (shown.status_code, before) == (200, State.UNVERIFIED)
+    archive = zipfile.ZipFile(BytesIO(b"".join(copy.streaming_content)))
+    assert "ada@example.com" in archive.read("summary.html").decode()
+    assert [letter.to for letter in mail.outbox] == [["ada@example.com"]] * 2
+    steps = PrivacyRequestStep.objects.order_by("pk").values_list("what", "by")
+    assert list(steps) == [
+        ("received", "the person"),
+        ("identity proved", "mail"),
+        ("done", "Cuepost"),
+    ]
+
+
+def test_the_copy_is_gone_after_its_time(client):
+    request = rights.ask(contact=ContactFactory(), kind="export", by="staff", now=timezone.now())
+    rights.go_on(now=timezone.now())
+    path = links.privacy_download_url(request.uuid).partition("/privacy/")[2]
+    early = client.get(f"/privacy/{path}")
+    early.close()
+
+    rights.go_on(now=timezone.now() + rights.FILE_LIFETIME)
+
+    assert early.status_code == 200
+    assert client.get(f"/privacy/{path}").status_code == 404
+    assert not rights.path_of(request).exists()
+
+
+def test_an_erasure_by_the_person_themselves(client):
+    contact = person.leave_traces(client)
+
+    ask(client, contact, "erase")
+    deliver()
+    client.post(link_in_mail("/privacy/confirm/"))
+    rights.erasure.finish_all(now=timezone.now())
+
+    assert person.traces() == []
+    assert PrivacyRequest.objects.get().status == State.DONE
+
+
+def test_nothing_happens_by_looking(client):
+    contact = ContactFactory(email="ada@example.com")
+    ask(client, contact, "erase")
+    deliver()
+
+    for _ in range(2):
+        client.get(link_in_mail("/privacy/confirm/"))
+
+    contact.refresh_from_db()
+    assert contact.erased_at is None
+
+
+def test_a_stale_link_proves_nothing(client):
+    now = timezone.now()
+    contact = ContactFactory(email="ada@example.com")
+    request = rights.ask(
+        contact=contact, kind="erase", by=rights.PERSON, now=now - rights.PROOF_LIFETIME * 2
+    )
+    path = links.privacy_confirm_url(request.uuid).partition("/privacy/")[2]
+
+    answer = client.post(f"/privacy/{path}")
+    rights.go_on(now=now)
+
+    assert answer.status_code == 404
+    request.refresh_from_db()
+    assert request.status == State.EXPIRED
+
+
+@pytest.mark.parametrize("path", ["ask", "confirm", "copy"])
+@pytest.mark.parametrize("token", ["x", "a:b:c", "%00", "Ü"])
+def test_a_made_up_link_leads_nowhere(client, path, token):
+    answer = client.post(f"/privacy/{path}/{token}", {"kind": "erase"})
+
+    assert answer.status_code in (404, 405)
+
+
+def test_an_unknown_wish_is_refused(client):
+    answer = ask(client, ContactFactory(), "everything")
+
+    assert answer.status_code == 404
+    assert not PrivacyRequest.objects.exists()
+
+
+def test_asking_twice_is_one_request_and_one_mail(client):
+    contact = ContactFactory(email="ada@example.com")
+
+    for _ in range(3):
+        ask(client, contact, "export")
+    deliver()
+
+    assert PrivacyRequest.objects.count() == 1
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "purpose"), [("object", "email_marketing"), ("opt_out", "sale_or_sharing")]
+)
+def test_a_no_needs_no_proof_and_holds_at_once(client, kind, purpose):
+    contact = ContactFactory(email="ada@example.com")
+    grant(contact, purpose, timezone.now() - timedelta(days=1))
+
+    ask(client, contact, kind)
+
+    now = timezone.now()
+    assert not policy.decide(contacts=[contact.pk], purpose=purpose, at=now)[contact.pk].is_allowed
+
+
+def test_whose_data_is_restricted_gets_no_mail_and_enters_nothing(client):
+    contact = person.leave_traces(client)
+    deliver()
+    rights.ask(contact=contact, kind="restrict", by="staff", now=timezone.now())
+    message = MessageFactory(contact=contact, due_at=timezone.now())
+    key = person.events.create_source(name="Again", now=timezone.now())[1]
+    sent = len(mail.outbox)
+    who = {"userId": person.USER_ID, "writeKey": key, "context": {"consent": person.CONSENT}}
+    cup = {"product_id": "cup", "price": 11, "cart_id": "next"}
+    person.post(client, "track", {**who, "event": "Product Added", "properties": cup})
+
+    deliver()
+
+    message.refresh_from_db()
+    assert (message.status, message.reason) == ("skipped", "restricted")
+    assert not Enrollment.objects.live().exists()
+    assert EntryRefusal.objects.filter(reason="restricted").exists()
+    assert len(mail.outbox) == sent
+    assert Restriction.objects.filter(contact=contact).exists()
+
+
+def test_staff_works_through_the_queue(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    contact = ContactFactory(email="ada@example.com")
+    queue = "/admin/consent/privacyrequest/"
+    told = {"contact": contact.pk, "kind": "correct", "details": "My name is Ada."}
+
+    client.post(f"{queue}add/", told)
+    request = PrivacyRequest.objects.get()
+    page = client.get(f"{queue}{request.pk}/change/").content.decode()
+    for action, reason in (("extend", "Many systems."), ("done", "Corrected.")):
+        client.post(
+            reverse(f"admin:consent_privacyrequest_{action}", args=[request.pk]), {"reason": reason}
+        )
+
+    assert "My name is Ada." in page
+    request.refresh_from_db()
+    assert (request.status, request.is_extended, request.outcome) == ("done", True, "Corrected.")
+    assert "privacy requests" in client.get(queue).content.decode().lower()
+
+
+def test_a_correction_needs_words(client):
+    client.force_login(StaffFactory(is_superuser=True))
+
+    answer = client.post(
+        "/admin/consent/privacyrequest/add/", {"contact": ContactFactory().pk, "kind": "correct"}
+    )
+
+    assert "Say what is wrong" in answer.content.decode()
+
+
+def test_what_is_overdue_stands_on_the_front_page(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    late = timezone.now() - timedelta(days=60)
+    rights.ask(contact=ContactFactory(), kind="correct", by="staff", now=late, details="x")
+
+    assert "Overdue" in client.get("/admin/").content.decode()
+    listed = client.get("/admin/consent/privacyrequest/?due=overdue").content.decode()
+    assert "days late" in listed
+
+
+def test_it_is_extended_once():
+    now = timezone.now()
+    request = rights.ask(contact=ContactFactory(), kind="correct", by="staff", now=now)
+    first = request.due_on
+    rights.extend(request=request, reason="Complex.", by="staff", now=now)
+
+    with pytest.raises(rights.NotPossible):
+        rights.extend(request=request, reason="Complex.", by="staff", now=now)
+
+    request.refresh_from_db()
+    assert request.due_on > first + timedelta(days=50)
+
+
+def test_californians_have_their_own_law():
+    contact = ContactFactory(country="US", attributes={"state": "CA"})
+
+    request = rights.ask(contact=contact, kind="export", by="staff", now=timezone.now())
+
+    assert request.law == "ccpa"
+    assert request.due_on == timezone.now().date() + timedelta(days=45)
