@@ -103,13 +103,10 @@ def close(*, request: PrivacyRequest, is_done: bool, outcome: str, by: str, now:
 
 
 @transaction.atomic
-def lift_restriction(*, contact: Contact, by: str, now: datetime) -> None:
-    Restriction.objects.filter(contact=contact).delete()
-    request = (
-        PrivacyRequest.objects.filter(contact=contact, kind=Kind.RESTRICT).order_by("-pk").first()
-    )
-    if request:
-        _note(request, "restriction lifted", by, now)
+def lift_restriction(*, request: PrivacyRequest, by: str, now: datetime) -> None:
+    """Use the data again; the person has to be told before (GDPR Art. 18 (3))."""
+    Restriction.objects.filter(contact=request.contact_id).delete()
+    _note(request, "restriction lifted", by, now)
 
 
 def go_on(*, now: datetime) -> int:

@@ -248,3 +248,14 @@ def test_californians_have_their_own_law():
 
     assert request.law == "ccpa"
     assert request.due_on == timezone.now().date() + timedelta(days=45)
+
+
+def test_a_restriction_is_lifted_by_staff(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    contact = ContactFactory(email="ada@example.com")
+    request = rights.ask(contact=contact, kind="restrict", by="staff", now=timezone.now())
+
+    client.post(reverse("admin:consent_privacyrequest_lift", args=[request.pk]))
+
+    assert not Restriction.objects.exists()
+    assert request.steps.last().what == "restriction lifted"

@@ -10,7 +10,7 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.consent import rights
-from apps.consent.models import Erasure, PrivacyRequest
+from apps.consent.models import Erasure, PrivacyRequest, Restriction
 from apps.core.backoffice import ChoiceFilter, Question, ReadOnlyAdmin, has_perm, page_action
 from apps.core.pages import object_url
 
@@ -77,7 +77,7 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         "reaches you by letter or phone you add here."
     )
     change_form_template = "admin/consent/privacy_request_page.html"
-    actions_detail = ["prove", "extend", "done", "refuse"]
+    actions_detail = ["prove", "extend", "done", "refuse", "lift"]
 
     @admin.display(description="status", ordering="status")
     def how_far(self, request: PrivacyRequest) -> str:
@@ -114,6 +114,8 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         }
 
     def offered_actions(self, row: Any) -> Collection[str]:
+        if row.kind == PrivacyRequest.Kind.RESTRICT and row.status == State.DONE:
+            return ["lift"] if Restriction.objects.filter(contact=row.contact_id) else []
         offered = {
             State.UNVERIFIED: ["prove", "refuse"],
             State.OPEN: ["extend", "done", "refuse"],
@@ -160,6 +162,22 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     @page_action(description="Refuse", permission="act", icon="block", variant="danger")
     def refuse(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._close(request, object_id, is_done=False)
+
+    @page_action(description="Use the data again", permission="act", icon="lock_open")
+    def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = self.view_object(request, object_id)
+        by, now = request.user.get_username(), timezone.now()
+
+        def act() -> str:
+            rights.lift_restriction(request=row, by=by, now=now)
+            return "Their data may be used again."
+
+        question = Question(
+            "Use their data again?",
+            "They have to be told before. Mails and workflows go on as far as they allow them.",
+            "Use the data again",
+        )
+        return self.carry_out(request, row, question=question, act=act)
 
     def _close(self, request: HttpRequest, object_id: str, *, is_done: bool) -> HttpResponse:
         row = self.view_object(request, object_id)
