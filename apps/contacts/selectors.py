@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from apps.contacts import registry
-from apps.contacts.models import Contact
+from apps.contacts.models import Contact, MergeLog
 from apps.contacts.registry import Entry, TimelineSource
 from apps.core.clock import BadInstant, parse_instant
 
@@ -110,3 +110,21 @@ def _tell(page: list[tuple[Position, TimelineSource, Any]]) -> list[Line]:
         if source.name in rows
     }
     return [Line(place.at, source, next(told[source.name])) for place, source, _ in page]
+
+
+# --- merges -------------------------------------------------------------------------------------
+
+MAX_MERGES = 5
+
+
+def find_survivor(object_id: str) -> Contact | None:
+    """Who a contact is by now, if it was merged."""
+    if not object_id.isdecimal():
+        return None
+    return Contact.objects.filter(merged_contacts=int(object_id)).first()
+
+
+def merges_of(contact: Contact) -> list[MergeLog]:
+    """The newest merges that made a contact what it is."""
+    rows = contact.merges.filter(undone_at=None).defer("before", "after")
+    return list(rows.order_by("-merged_at")[:MAX_MERGES])

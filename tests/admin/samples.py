@@ -35,7 +35,8 @@ from apps.consent.models import (
     Topic,
     WordingVersion,
 )
-from apps.contacts.models import Contact
+from apps.contacts import merging
+from apps.contacts.models import Contact, MergeLog, MergeSuggestion
 from apps.events.models import Event, RejectedEvent, Source
 from apps.messaging.models import Message, ServiceMail, Template
 from apps.segments.models import Segment
@@ -43,7 +44,7 @@ from apps.workflows.models import Enrollment, Workflow
 from tests.factories.accounts import StaffFactory
 from tests.factories.commerce import CartItemFactory, OrderFactory, ProductFactory
 from tests.factories.consent import SignupFormFactory, TopicFactory, grant
-from tests.factories.contacts import ContactFactory
+from tests.factories.contacts import ContactFactory, MergeSuggestionFactory
 from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
 from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
 from tests.factories.segments import SegmentFactory
@@ -149,6 +150,15 @@ def _access_record() -> AccessRecord:
     )
 
 
+def _merge() -> MergeLog:
+    survivor, merged = ContactFactory(), ContactFactory()
+    return merging.merge(survivor_id=survivor.pk, merged_id=merged.pk, by="boss", now=NOON)
+
+
+def _suggestion() -> MergeSuggestion:
+    return MergeSuggestionFactory()
+
+
 SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     AccessRecord: _access_record,
     AnonymousConsent: _anonymous_consent,
@@ -164,6 +174,8 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     ForeignSignal: _foreign_signal,
     Group: lambda: Group.objects.create(name=f"Role {Group.objects.count()}"),
     IntervalSchedule: _interval,
+    MergeLog: _merge,
+    MergeSuggestion: _suggestion,
     Message: lambda: MessageContentFactory().message,
     Order: OrderFactory,
     PendingSignup: _signup,

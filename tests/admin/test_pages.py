@@ -29,6 +29,7 @@ QUERIES_OF_A_LIST = {
     "AccessRecord": 5, "Cart": 5, "ConsentRecord": 5, "Contact": 5, "Enrollment": 6, "Event": 5,
     "Message": 5, "Order": 5, "ServiceMail": 5, "Suppression": 5, "User": 5, "AnonymousConsent": 5,
     "Banner": 5, "PendingSignup": 6, "Jurisdiction": 6, "WordingVersion": 5, "LiftedSuppression": 5,
+    "MergeLog": 5, "MergeSuggestion": 5,
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from apps.contacts.identification import Conflict
 from apps.contacts.models import Contact, Identity
 from apps.contacts.services import Claim, Mode, Resolution, resolve
 from tests.factories.contacts import ContactFactory
@@ -83,7 +84,8 @@ def test_user_id_wins_where_the_address_is_somebody_elses():
 
     found = ask(identify(user_id="u1", email=bob.email, traits={"firstName": "Ada"}))
 
-    assert found == [Resolution(ada.pk, [], ["email_taken"])]
+    conflict = Conflict(ada.pk, bob.pk, "user_id_and_email")
+    assert found == [Resolution(ada.pk, [], ["email_taken"], conflict)]
     before = (ada.email, bob.email)
     ada.refresh_from_db()
     bob.refresh_from_db()
@@ -96,7 +98,8 @@ def test_new_user_id_with_the_address_of_another_user_is_a_new_contact():
     found = ask(identify(user_id="u1", email=bob.email))
 
     ada = Contact.objects.get(external_id="u1")
-    assert found == [Resolution(ada.pk, [], ["email_taken"])]
+    conflict = Conflict(ada.pk, bob.pk, "user_id_and_email")
+    assert found == [Resolution(ada.pk, [], ["email_taken"], conflict)]
     assert ada.email is None
 
 

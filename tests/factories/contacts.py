@@ -5,7 +5,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from apps.contacts.models import Contact, Identity
+from apps.contacts.models import Contact, Identity, MergeSuggestion
 from apps.core.pseudonyms import as_stored
 from tests.instants import NOON
 
@@ -44,3 +44,17 @@ class IdentityFactory(DjangoModelFactory):
             fields["value"] = as_stored(fields["value"])
         identity: Identity = super()._create(model_class, *args, **fields)
         return identity
+
+
+class MergeSuggestionFactory(DjangoModelFactory):
+    """Two contacts whom one event has taken for one."""
+
+    class Meta:
+        model = MergeSuggestion
+
+    contact = factory.SubFactory(ContactFactory)
+    other = factory.SubFactory(ContactFactory)
+    reason = MergeSuggestion.Reason.USER_ID_AND_EMAIL
+    event_id = 1
+    first_seen_at = NOON
+    last_seen_at = NOON

@@ -5,9 +5,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 
@@ -16,9 +17,11 @@ from apps.contacts.models import Contact, Identity
 from apps.contacts.registry import Action
 from apps.contacts.selectors import BadPosition, Position, Timeline
 from apps.core.backoffice import PageAdmin, Question, has_perm
+from apps.core.pages import object_url
 from apps.core.pseudonyms import as_stored
 
 MAX_IDENTITIES = 20
+MAY_SEE_MERGES = "contacts.view_mergelog"
 
 AdminAction = Callable[..., Any]
 
@@ -91,8 +94,21 @@ class ContactAdmin(PageAdmin):
         return "test contact" if contact.is_test else ""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
-        """Who was erased is nobody, and has no page."""
-        return super().get_queryset(request).filter(erased_at=None)
+        """Who was erased is nobody, and who was merged is somebody else: neither has a page."""
+        return super().get_queryset(request).filter(erased_at=None, merged_into=None)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """An old link to somebody who was merged leads to who they are now."""
+        survivor = selectors.find_survivor(unquote(object_id))
+        if survivor is not None:
+            return HttpResponseRedirect(object_url(survivor))
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -118,6 +134,7 @@ class ContactAdmin(PageAdmin):
         contact, now = row, timezone.now()
         return {
             "contact": contact,
+            "merges": selectors.merges_of(contact) if has_perm(request, MAY_SEE_MERGES) else [],
             "identities": contact.identities.order_by("kind", "-linked_at")[:MAX_IDENTITIES],
             "panels": [
                 (panel.template, panel.read(contact, now))

@@ -1,0 +1,88 @@
+"""Two contacts side by side, for whoever decides if they are one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin.utils import label_for_field
+
+from apps.contacts import merging, registry
+from apps.contacts.models import Contact, MergeLog
+from apps.core.selectors import count_up_to
+from apps.core.wording import up_to
+
+MAX_COUNTED = 1000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is known of either, and what is known afterwards."""
+
+    label: str
+    own: str
+    other: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many rows of a kind either has."""
+
+    label: str
+    own: str
+    other: str
+    note: str = ""
+
+
+def compare(survivor: Contact, merged: Contact) -> list[Line]:
+    own, other = merging.values_of(survivor), merging.values_of(merged)
+    return _lines(own, other, merging.combined(own, other))
+
+
+def read_log(log: MergeLog) -> list[Line]:
+    """The same as it was when they were merged; nothing where the person was erased since."""
+    before = log.before
+    return _lines(before["survivor"], before["merged"], log.after) if before else []
+
+
+def count_belongings(survivor: Contact, merged: Contact) -> list[Count]:
+    return [
+        Count(
+            one.label,
+            _count(one.model, one.field, survivor.pk),
+            _count(one.model, one.field, merged.pk),
+            one.stays,
+        )
+        for one in registry.belongings()
+        if one.label
+    ]
+
+
+def count_moved(log: MergeLog) -> list[tuple[str, int]]:
+    """How many rows of each kind have moved."""
+    counts = {move.table: len(move.row_ids) for move in log.moves.all()}
+    return [
+        (one.label, counts[one.name])
+        for one in registry.belongings()
+        if one.label and counts.get(one.name)
+    ]
+
+
+def _count(model: str, field: str, contact_id: int) -> str:
+    rows = apps.get_model(model)._default_manager.filter(**{field: contact_id})
+    return up_to(count_up_to(rows, MAX_COUNTED), MAX_COUNTED)
+
+
+def _lines(own: dict[str, Any], other: dict[str, Any], after: dict[str, Any]) -> list[Line]:
+    names = [column for column in merging.COLUMNS if column != "attributes"]
+    labels = {name: str(label_for_field(name, Contact)) for name in names}
+    plain = [Line(labels[name], *_texts(name, own, other, after)) for name in labels]
+    sides = (own["attributes"], other["attributes"], after["attributes"])
+    others = sorted({name for side in sides for name in side})
+    told = [Line(name, *_texts(name, *sides)) for name in others]
+    return [line for line in [*plain, *told] if line.own or line.other]
+
+
+def _texts(name: str, *sides: dict[str, Any]) -> Iterable[str]:
+    return [str(value) if (value := side.get(name)) not in (None, "") else "" for side in sides]
