@@ -12,7 +12,6 @@ from apps.consent import links, policy, services
 from apps.consent.models import MailPreference, PendingSignup, SignupForm
 from apps.contacts.models import Contact
 from apps.core import services as core
-from apps.messaging import delivery
 from apps.messaging.models import Message
 from tests.consent.conftest import PHONE
 from tests.factories.consent import SignupFormFactory, TopicFactory, grant
@@ -69,7 +68,7 @@ def test_from_the_form_to_a_mail_that_may_be_sent(open_context, has_scripts):
     contact = Contact.objects.get()
     now = timezone.now()
     MessageFactory(contact=contact, due_at=now, queued_at=now)
-    delivery.deliver(now=now)
+    core.tick(now=now)
 
     assert before == 0
     assert contact.first_name == "Ada"
