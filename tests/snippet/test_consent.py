@@ -29,6 +29,30 @@ def test_snippet_stores_and_sends_nothing_before_the_choice(page, site):
     assert page.evaluate("[cuepost.anonymousId(), cuepost.consent()]") == [None, None]
 
 
+def test_nothing_is_stored_before_the_choice_whatever_is_switched_on(page, site):
+    everything = 'data-layer="dataLayer" data-consent-mode="on" data-tcf data-cookie-days="30"'
+    site.pages["/all"] = tag(everything, times=True)
+    page.goto("/all?utm_source=news&gclid=g-1")
+    page.evaluate("""
+        cuepost.cart.added({product_id: "A-1"});
+        cuepost.order.completed({order_id: "o-1"});
+        cuepost.identify("u-1", {email: "a@example.com"}, {signature: "abc"});
+        cuepost.alias("u-2");
+        cuepost.reset();
+        dataLayer.push({event: "view_cart", ecommerce: {items: []}});
+        history.pushState({}, "", "/two");
+        dispatchEvent(new Event("online"));
+    """)
+    page.wait_for_timeout(1100)
+    page.goto("/all")
+    settle(page)
+
+    assert site.received == []
+    assert cookies_of(page) == {}
+    assert storage_of(page) == {}
+    assert page.evaluate("indexedDB.databases()") == []
+
+
 def test_accept_sends_what_was_held_under_one_random_id(page, site):
     page.goto("/")
     page.evaluate("cuepost.track('Product Viewed', {product_id: 'A-1', price: 24})")
