@@ -150,7 +150,7 @@ def test_a_longer_history_asks_no_more_of_the_database(staff, django_assert_num_
     live_through_a_lot(long)
 
     for contact in (short, long):
-        with django_assert_num_queries(19):
+        with django_assert_num_queries(24):
             staff.get(object_url(contact))
 
 

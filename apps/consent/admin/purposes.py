@@ -143,6 +143,13 @@ class RuleInline(TabularInline):
     extra = 0
     ordering = ["purpose__order"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """In a table the head of a column is no label."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["aria-label"] = db_field.verbose_name.capitalize()
+        return field
+
 
 class JurisdictionForm(forms.ModelForm):
     """Countries and states as everybody writes them."""
@@ -196,6 +203,12 @@ class JurisdictionAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("rules__purpose")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name in ("countries", "regions"):
+            field.widget.attrs["rows"] = 3
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["key"] if obj else []
