@@ -7,7 +7,8 @@ from anymail.signals import AnymailTrackingEvent, EventType, tracking
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.messaging import delivery, links, reading, services, wording
+from apps.consent.registry import Subject
+from apps.messaging import delivery, links, personal, reading, services, wording
 from apps.messaging.models import Message, MessageReading
 from tests.factories.consent import deny, grant
 from tests.factories.messaging import MessageFactory
@@ -216,3 +217,23 @@ def test_nothing_shows_where_nothing_is_known(admin_client, message):
     page = admin_client.get(reverse("admin:messaging_message_change", args=[message.pk]))
 
     assert "Read for" not in page.content.decode()
+
+
+# --- whose it is ----------------------------------------------------------------------------------
+
+
+def test_a_person_gets_it_with_their_mails(message):
+    load(message, 0, 40)
+    report(message, 12)
+
+    (row,) = personal.read(Subject(contact_id=message.contact_id))
+    assert (row["pixel_loads"], row["read_for_about"]) == (2, 12.0)
+
+
+def test_erasure_forgets_who_read_and_keeps_the_number(message):
+    load(message, 0, 40)
+
+    personal.erase(Subject(contact_id=message.contact_id), NOON + seconds(200), 100)
+
+    assert estimate(message) == (2, seconds(40))
+    assert MessageReading.objects.get().client == ""
