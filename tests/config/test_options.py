@@ -8,6 +8,7 @@ import pytest
 from config.options import (
     BASE_DIR,
     OptionError,
+    read_choice,
     read_count,
     read_email_url,
     read_hosts,
@@ -96,6 +97,8 @@ def test_the_settings_name_their_malformed_variables():
         read_patterns("BLOCKED_IDS", "test@*, A*b")
     with pytest.raises(OptionError, match=r"^LOG_LEVEL must be one of DEBUG, INFO"):
         read_log_level("loud")
+    with pytest.raises(OptionError, match=r"^KEEP must be one of all, none, not 'some'"):
+        read_choice("KEEP", "some", {"none", "all"})
 
 
 def test_well_formed_settings_are_taken():
@@ -111,6 +114,7 @@ def test_well_formed_settings_are_taken():
     assert read_hosts("SHOP_HOSTS", "") == []
     assert read_patterns("BLOCKED_IDS", " Test@*, till,") == ("test@*", "till")
     assert read_log_level("debug") == "DEBUG"
+    assert read_choice("KEEP", "All", {"none", "all"}) == "all"
 
 
 def test_a_port_in_use_is_told_with_another_one(monkeypatch):

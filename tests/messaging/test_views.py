@@ -246,6 +246,13 @@ def test_the_page_shows_a_button_and_changes_nothing(client, message):
     assert not Suppression.objects.exists()
 
 
+@pytest.mark.parametrize(("headers", "is_shown"), [({"Sec-GPC": "1"}, True), ({}, False)])
+def test_the_page_confirms_a_browser_s_privacy_signal(client, message, headers, is_shown):
+    page = client.get(path("u"), headers=headers).content.decode()
+
+    assert ("We honor your browser's Global Privacy Control signal" in page) is is_shown
+
+
 @pytest.mark.parametrize(
     ("request_", "method"),
     [
