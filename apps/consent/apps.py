@@ -154,9 +154,9 @@ class ConsentConfig(AppConfig):
                     Role.PRIVACY_OFFICER: "view add",
                 },
                 "suppression": {
-                    Role.MARKETER: "view add",
+                    Role.MARKETER: "view add lift_suppression",
                     Role.ANALYST: "view",
-                    Role.PRIVACY_OFFICER: "view add",
+                    Role.PRIVACY_OFFICER: "view add lift_suppression",
                 },
                 "liftedsuppression": {Role.MARKETER: "view", Role.PRIVACY_OFFICER: "view"},
                 "purpose": {
@@ -178,6 +178,11 @@ class ConsentConfig(AppConfig):
                     Role.MARKETER: "view",
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view add change",
+                },
+                "jurisdictionrule": {
+                    Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view add change delete",
                 },
                 "privacyrequest": {Role.PRIVACY_OFFICER: "view add change"},
                 "signupform": {
