@@ -229,6 +229,14 @@ def test_the_frame_is_for_staff_who_may_see_mails(client, viewer):
 # --- mails in doubt ---
 
 
+def test_a_mail_that_needed_no_yes_says_so(staff):
+    message = MessageFactory(status="sent", legal_basis="opt_out")
+
+    page = staff.get(object_url(message)).content.decode()
+
+    assert "the law where they live, until they say no" in page
+
+
 @pytest.mark.parametrize(
     ("action", "status", "reason"),
     [
