@@ -66,6 +66,7 @@ def test_what_happened_offline_is_in_the_log_once(page):
     page.context.set_offline(True)
     page.evaluate("cuepost.cart.added({product_id: 'A-1', price: 24, quantity: 1})")
     page.wait_for_timeout(200)
+    page.goto("about:blank")
     page.close()
     page.context.set_offline(False)
     other = page.context.new_page()

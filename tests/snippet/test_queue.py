@@ -1,5 +1,7 @@
 """What waits, what is sent again, and what is not: in a real browser."""
 
+from typing import Any
+
 import pytest
 
 from tests.snippet.site import await_names, kept_queue, settle
@@ -124,6 +126,12 @@ def test_what_happens_offline_is_delivered_once_when_the_browser_is_back(page, s
     assert kept_queue(page) == []
 
 
+def leave(page: Any) -> None:
+    """Close a tab, with whatever it does at its end done before the next step."""
+    page.goto("about:blank")
+    page.close()
+
+
 def test_what_a_closed_tab_has_left_is_delivered_by_the_next(page, site):
     page.goto("/quiet")
     page.evaluate("cuepost.consent({tracking: true})")
@@ -131,7 +139,7 @@ def test_what_a_closed_tab_has_left_is_delivered_by_the_next(page, site):
     page.evaluate("cuepost.track('Left')")
     settle(page)
     waiting = kept_queue(page)
-    page.close()
+    leave(page)
     page.context.set_offline(False)
     other = page.context.new_page()
     other.goto("/quiet")
@@ -148,9 +156,9 @@ def test_two_tabs_keep_each_others_events(page, site):
         tab.goto("/quiet")
         tab.evaluate("cuepost.consent({tracking: true})")
     page.context.set_offline(True)
-    page.evaluate("cuepost.track('A')")
-    other.evaluate("cuepost.track('B')")
-    page.evaluate("cuepost.track('C')")
+    for tab, name in ((page, "A"), (other, "B"), (page, "C")):
+        tab.evaluate(f"cuepost.track('{name}')")
+        settle(tab)
 
     assert [message["event"] for message in kept_queue(page)] == ["B", "A", "C"]
 
@@ -166,7 +174,7 @@ def test_what_is_too_old_for_the_server_to_know_it_is_not_sent(page, site):
         kept[0].timestamp = new Date(Date.now() - 31 * 86400 * 1000).toISOString();
         localStorage.cuepost_queue = JSON.stringify(kept);
     """)
-    page.close()
+    leave(page)
     page.context.set_offline(False)
     other = page.context.new_page()
     other.goto("/quiet")
