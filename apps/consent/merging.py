@@ -24,7 +24,15 @@ from apps.consent.models import (
 )
 from apps.consent.services import Statement
 from apps.contacts import merging
-from apps.contacts.registry import Belonging, Merge, Moved, NotNow, register_belonging
+from apps.contacts.registry import (
+    Belonging,
+    Merge,
+    MergeLock,
+    Moved,
+    NotNow,
+    register_belonging,
+    register_merge_lock,
+)
 
 SOURCE = "merge"
 _WISH = ("frequency", "paused_until")
@@ -209,7 +217,13 @@ def undo_restrictions(job: Merge, moved: Moved) -> None:
     rows.delete()
 
 
+def hold_ledgers(job: Merge) -> None:
+    """What is said meanwhile waits, and is the survivor's word then."""
+    services.lock_ledgers({job.survivor_id, job.merged_id})
+
+
 def register() -> None:
+    register_merge_lock(MergeLock("consent", 15, hold_ledgers))
     register_belonging(
         Belonging(
             "consent.ConsentRecord",

@@ -84,6 +84,7 @@ class Ground:
     places: Mapping[int, str]
     wordings: Mapping[tuple[str, str], Mapping[str, str]]
     ending: Collection[str]
+    survivors: Mapping[int, int]
 
 
 def about_known(statements: Iterable[Statement]) -> list[Statement]:
@@ -113,16 +114,26 @@ def _place(statement: Statement, topics: Mapping[str, str]) -> Statement:
     return statement
 
 
+def about_survivors(statements: list[Statement], ground: "Ground") -> list[Statement]:
+    """What is said for a contact who was merged a moment ago is the survivor's word."""
+    survivors = ground.survivors
+    return [
+        replace(one, contact_id=survivors.get(one.contact_id, one.contact_id)) for one in statements
+    ]
+
+
 def read_ground(statements: list[Statement]) -> Ground:
     contact_ids = {statement.contact_id for statement in statements}
     states = ConsentState.objects.filter(contact__in=contact_ids).select_related("record")
     ending = Purpose.objects.exclude(validity_months=None).values_list("key", flat=True)
+    people = _people(contact_ids)
     return Ground(
         states={(state.contact_id, state.purpose_id, state.topic_id): state for state in states},
-        hashes=_last_hashes(contact_ids),
+        hashes={pk: last_hash for pk, last_hash, _ in people},
         places=policy.jurisdictions_of(contact_ids),
         wordings=_wordings(statements),
         ending=frozenset(ending),
+        survivors={pk: survivor for pk, _, survivor in people if survivor},
     )
 
 
@@ -162,12 +173,14 @@ def save_states(changed: list[ConsentState]) -> None:
     )
 
 
-def _last_hashes(contact_ids: Collection[int]) -> dict[int, str]:
+def _people(contact_ids: Collection[int]) -> list[tuple[int, str, int | None]]:
+    """Each contact with the end of its chain, and whom it was merged into."""
     newest = ConsentRecord.objects.filter(contact=OuterRef("pk")).order_by("-id")
     rows = Contact.objects.filter(pk__in=contact_ids).annotate(
         last_hash=Subquery(newest.values("record_hash")[:1])
     )
-    return {pk: last_hash or "" for pk, last_hash in rows.values_list("pk", "last_hash")}
+    found = rows.values_list("pk", "last_hash", "merged_into")
+    return [(pk, last_hash or "", survivor) for pk, last_hash, survivor in found]
 
 
 def _wordings(statements: list[Statement]) -> dict[tuple[str, str], dict[str, str]]:

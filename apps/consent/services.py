@@ -70,9 +70,13 @@ def record_consents(*, statements: list[Statement], now: datetime) -> list[Conse
     statements = recording.about_known(statements)
     if not statements:
         return []
-    _lock({statement.contact_id for statement in statements})
+    lock_ledgers({statement.contact_id for statement in statements})
     # Read after the lock: whoever held it has committed.
     ground = recording.read_ground(statements)
+    if ground.survivors:
+        lock_ledgers(set(ground.survivors.values()))
+        statements = recording.about_survivors(statements, ground)
+        ground = recording.read_ground(statements)
     records, changed = recording.changes(statements, ground, now)
     ConsentRecord.objects.bulk_create(records)
     recording.save_states(changed)
@@ -81,7 +85,8 @@ def record_consents(*, statements: list[Statement], now: datetime) -> list[Conse
     return records
 
 
-def _lock(contact_ids: set[int]) -> None:
+def lock_ledgers(contact_ids: set[int]) -> None:
+    """Let nobody else write to these people's ledgers until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [list(contact_ids)])
 
@@ -94,11 +99,17 @@ def forget_evidence(
 
     Return how many records forgot something.
     """
-    _lock({contact.pk})
+    lock_ledgers({contact.pk})
     rows = ConsentRecord.objects.filter(contact=contact, forgotten_at=None)
     if recorded_before is not None:
         rows = rows.filter(recorded_at__lt=recorded_before)
     records = list(rows)
+    return forget_records(records=records, now=now)
+
+
+@transaction.atomic
+def forget_records(*, records: list[ConsentRecord], now: datetime) -> int:
+    """Erase what is personal in these records; answer how many they were."""
     for record in records:
         ledger.forget(record, now)
     ConsentRecord.objects.bulk_update(records, _PERSONAL, batch_size=_CHUNK)
