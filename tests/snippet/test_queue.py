@@ -143,10 +143,11 @@ def test_what_a_closed_tab_has_left_is_delivered_by_the_next(page, site):
     page.context.set_offline(False)
     other = page.context.new_page()
     other.goto("/quiet")
-    await_names(other, site, ["Left"])
+    settle(other, lambda: bool(site.received), seconds=5)
     settle(other)
 
-    assert site.ids() == [message["messageId"] for message in waiting]
+    # The browser may have finished what the closed tab had begun: by its ID that counts once.
+    assert set(site.ids()) == {message["messageId"] for message in waiting}
     assert kept_queue(other) == []
 
 
@@ -165,20 +166,17 @@ def test_two_tabs_keep_each_others_events(page, site):
 
 def test_what_is_too_old_for_the_server_to_know_it_is_not_sent(page, site):
     page.goto("/quiet")
-    page.evaluate("cuepost.consent({tracking: true})")
-    page.context.set_offline(True)
-    page.evaluate("cuepost.track('Old')")
-    settle(page)
     page.evaluate("""
-        const kept = JSON.parse(localStorage.cuepost_queue);
-        kept[0].timestamp = new Date(Date.now() - 31 * 86400 * 1000).toISOString();
-        localStorage.cuepost_queue = JSON.stringify(kept);
+        cuepost.consent({tracking: true});
+        localStorage.cuepost_queue = JSON.stringify([["Old", 31], ["Young", 29]].map(
+            ([event, days]) => ({
+                type: "track", event, messageId: event,
+                timestamp: new Date(Date.now() - days * 86400 * 1000).toISOString(),
+            })));
     """)
-    leave(page)
-    page.context.set_offline(False)
-    other = page.context.new_page()
-    other.goto("/quiet")
-    settle(other)
+    page.goto("/quiet")
+    await_names(page, site, ["Young"])
+    settle(page)
 
-    assert site.received == []
-    assert kept_queue(other) == []
+    assert site.names() == ["Young"]
+    assert kept_queue(page) == []
