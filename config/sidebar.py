@@ -44,6 +44,7 @@ MENU = [
         "Consent",
         [
             ("Privacy requests", "shield_person", "consent.privacyrequest"),
+            ("How long data is kept", "auto_delete", "consent.retention"),
             ("Sign-up forms", "contact_mail", "consent.signupform"),
             ("Sign-ups", "how_to_reg", "consent.pendingsignup"),
             ("Cookie banner", "cookie", "consent.banner"),

@@ -10,14 +10,16 @@ class CommerceConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.commerce import (  # noqa: PLC0415 -- models are ready only now
-            panel,
             merging,
+            panel,
             personal,
             projection,
+            retention,
         )
 
         merging.register()
         personal.register()
+        retention.register()
         register_projection(Projection("commerce", 40, projection.apply))
         register_panel(
             Panel(

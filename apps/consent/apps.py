@@ -45,6 +45,7 @@ class ConsentConfig(AppConfig):
             merging,
             personal,
             purposes,
+            retention,
             selfservice,
             services,
             wording,
@@ -95,6 +96,11 @@ class ConsentConfig(AppConfig):
         register_report(
             Report("privacy", "attention", 5, "consent.view_privacyrequest", report_requests)
         )
+        register_periodic_task(
+            PeriodicTask("Let old data go", "consent.apply_retention", timedelta(days=1))
+        )
+        # Which stores there are is known once every app is ready.
+        post_migrate.connect(retention.install, sender=self, dispatch_uid="consent.retention")
         register_periodic_task(
             PeriodicTask("Finish erasures", "consent.finish_erasures", timedelta(minutes=1))
         )
@@ -184,6 +190,7 @@ class ConsentConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view add change delete",
                 },
+                "retention": {Role.PRIVACY_OFFICER: "view change"},
                 "privacyrequest": {Role.PRIVACY_OFFICER: "view add change"},
                 "signupform": {
                     Role.MARKETER: "view add change",

@@ -7,20 +7,29 @@ from operator import or_
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.accounts.models import AccessRecord
 from apps.consent import rights, services
 from apps.consent.models import (
     AnonymousConsent,
     ConsentRecord,
+    ConsentState,
     LiftedSuppression,
     MailPreference,
     PendingSignup,
     PrivacyRequest,
     Restriction,
 )
-from apps.consent.registry import Fate, Holding, Subject, Table, register_holding
+from apps.consent.registry import (
+    Fate,
+    Holding,
+    Store,
+    Subject,
+    Table,
+    register_holding,
+    register_store,
+)
 from apps.consent.signups import email_hash
 from apps.contacts.models import Contact, Identity, MergeLog
 
@@ -146,7 +155,73 @@ def read_accesses(subject: Subject) -> Iterator[dict[str, Any]]:
         yield {"at": row.accessed_at, "did": row.kind, "what": row.what}
 
 
+def _old_evidence(before: datetime) -> QuerySet[ConsentRecord]:
+    """Of records that something newer has replaced: what holds now has to be proved."""
+    rows = ConsentRecord.objects.filter(recorded_at__lt=before, forgotten_at=None)
+    return rows.exclude(pk__in=ConsentState.objects.values("record"))
+
+
+def _forget_evidence(before: datetime, now: datetime, limit: int) -> int:
+    records = list(_old_evidence(before).order_by("pk")[:limit])
+    return services.forget_records(records=records, now=now)
+
+
+def _old_answers(before: datetime) -> QuerySet[AnonymousConsent]:
+    return AnonymousConsent.objects.filter(recorded_at__lt=before)
+
+
+def _drop_answers(before: datetime, now: datetime, limit: int) -> int:
+    ids = list(_old_answers(before).values_list("pk", flat=True)[:limit])
+    AnonymousConsent.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def _old_copies(before: datetime) -> QuerySet[PrivacyRequest]:
+    return PrivacyRequest.objects.filter(closed_at__lt=before).exclude(file_until=None)
+
+
+def _drop_copies(before: datetime, now: datetime, limit: int) -> int:
+    copies = list(_old_copies(before)[:limit])
+    for request in copies:
+        rights.remove_copy(request)
+    return len(copies)
+
+
+STORES = (
+    Store(
+        "consent_evidence",
+        "Evidence of consents that no longer hold",
+        "Pages, networks, browsers and notes of records that a newer one has replaced. The "
+        "records themselves stay, and their chain holds.",
+        1095,
+        lambda before: _old_evidence(before).count(),
+        _forget_evidence,
+    ),
+    Store(
+        "banner_answers",
+        "Answers to the banner",
+        "What browsers answered to the cookie banner. Keep them for as long as a yes lasts, and "
+        "for as long as somebody may ask you to prove it.",
+        1095,
+        lambda before: _old_answers(before).count(),
+        _drop_answers,
+        least_days=395,
+    ),
+    Store(
+        rights.COPIES,
+        "Copies of somebody’s data",
+        "The files that people asked for. For so long they can be downloaded.",
+        14,
+        lambda before: _old_copies(before).count(),
+        _drop_copies,
+        has_to_end=True,
+    ),
+)
+
+
 def register() -> None:
+    for store in STORES:
+        register_store(store)
     register_holding(
         Holding(
             name="people",
@@ -200,6 +275,7 @@ def register() -> None:
                     Fate.IMPERSONAL: "uuid extension_reason verified_by outcome",
                 },
                 "consent.PrivacyRequestStep": {Fate.IMPERSONAL: "what by"},
+                "consent.Retention": {Fate.IMPERSONAL: "key"},
                 "consent.Erasure": {Fate.ERASED: "names", Fate.IMPERSONAL: "by counts"},
             },
             stop=stop,

@@ -120,3 +120,37 @@ def register_holding(holding: Holding) -> None:
 def holdings() -> list[Holding]:
     """All holdings, in the order in which they are erased."""
     return sorted(_holdings.values(), key=lambda holding: holding.order)
+
+
+# --- what goes with time --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Store:
+    """One kind of data that is kept for some days; `keep_days` is where it starts, None for ever.
+
+    `count` says how much is older than a moment. `drop` gets that moment, the present one and a
+    limit, takes away up to so many and answers how many those were; it is called until there are
+    none left, and raises NotYet where something is in use.
+    """
+
+    key: str
+    name: str
+    note: str
+    keep_days: int | None
+    count: Callable[[datetime], int]
+    drop: Callable[[datetime, datetime, int], int]
+    # What goes sooner would be missed: by a retry, by somebody who identifies, by a download.
+    least_days: int = 1
+    has_to_end: bool = False
+
+
+_stores: dict[str, Store] = {}
+
+
+def register_store(store: Store) -> None:
+    _stores[store.key] = store
+
+
+def stores() -> dict[str, Store]:
+    return dict(sorted(_stores.items()))

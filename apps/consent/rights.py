@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from apps.consent import deadlines, erasure, export, links, policy, services
+from apps.consent import deadlines, erasure, export, links, policy, retention, services
 from apps.consent.models import (
     ConsentRecord,
     PrivacyRequest,
@@ -30,7 +30,8 @@ Kind = PrivacyRequest.Kind
 State = PrivacyRequest.Status
 
 PROOF_LIFETIME = timedelta(days=7)
-FILE_LIFETIME = timedelta(days=14)
+# The rule for how long a copy can be downloaded.
+COPIES = "privacy_exports"
 # Nothing can be taken from somebody by these, so nobody has to prove anything.
 WITHOUT_PROOF = frozenset({Kind.OBJECT, Kind.OPT_OUT})
 PERSON = "the person"
@@ -115,10 +116,14 @@ def go_on(*, now: datetime) -> int:
     for request in PrivacyRequest.objects.open().filter(kind=Kind.EXPORT).order_by("pk"):
         count += _hand_out(request, now)
     for request in PrivacyRequest.objects.filter(file_until__lte=now):
-        path_of(request).unlink(missing_ok=True)
-        PrivacyRequest.objects.filter(pk=request.pk).update(file_until=None)
+        remove_copy(request)
         count += 1
     return count
+
+
+def remove_copy(request: PrivacyRequest) -> None:
+    path_of(request).unlink(missing_ok=True)
+    PrivacyRequest.objects.filter(pk=request.pk).update(file_until=None)
 
 
 def path_of(request: PrivacyRequest) -> Path:
@@ -228,7 +233,8 @@ def _hand_out(request: PrivacyRequest, now: datetime) -> int:
         if request.status != State.OPEN:
             path_of(request).unlink(missing_ok=True)
             return 0
-        request.file_until = now + FILE_LIFETIME
+        lifetime = retention.lifetime_of(COPIES)
+        request.file_until = now + lifetime
         _close(request, State.DONE, "They can download the copy.", CUEPOST, now)
         if request.contact.email:
             mail_wanted.send(
@@ -238,7 +244,7 @@ def _hand_out(request: PrivacyRequest, now: datetime) -> int:
                 email=request.contact.email,
                 values={
                     "links": {"download": links.privacy_download_url(request.uuid)},
-                    "request": {"days": FILE_LIFETIME.days},
+                    "request": {"days": lifetime.days},
                 },
                 now=now,
             )

@@ -71,7 +71,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_safe
 def download(request: HttpRequest, token: str) -> HttpResponseBase:
-    """The copy, for two weeks."""
+    """The copy, for as long as the rule says."""
     asked = _find_request(links.PRIVACY_COPY, token)
     if asked is None or asked.file_until is None or asked.file_until <= timezone.now():
         return _render(request, "link_not_valid", status=404)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.consent import erasure, platforms, rights, signups
+from apps.consent import erasure, platforms, retention, rights, signups
 
 
 @shared_task(name="consent.expire_signups", ignore_result=True)
@@ -23,3 +23,9 @@ def finish_erasures() -> None:
 def go_on_with_requests() -> None:
     """Beat, every minute: write copies, end what nobody confirmed; safe to run twice."""
     rights.go_on(now=timezone.now())
+
+
+@shared_task(name="consent.apply_retention", ignore_result=True)
+def apply_retention() -> None:
+    """Beat, daily; safe to run twice."""
+    retention.apply(now=timezone.now())

@@ -31,6 +31,7 @@ class EventsConfig(AppConfig):
             personal,
             pipeline,
             receivers,
+            retention,
             selectors,
             wording,
         )
@@ -44,6 +45,7 @@ class EventsConfig(AppConfig):
 
         merging.register()
         personal.register()
+        retention.register()
         assert receivers  # noqa: S101 -- importing it connects them
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
         register_stage(Stage("events", 30, drain))

@@ -27,6 +27,7 @@ class MessagingConfig(AppConfig):
             personal,
             projection,
             receivers,
+            retention,
             selectors,
             servicemail,
             wording,
@@ -34,6 +35,7 @@ class MessagingConfig(AppConfig):
 
         merging.register()
         personal.register()
+        retention.register()
 
         def send(now: datetime) -> int:
             return delivery.reap(now=now) + delivery.deliver(now=now)

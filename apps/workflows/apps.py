@@ -35,11 +35,12 @@ class WorkflowsConfig(AppConfig):
         from apps.workflows import (  # noqa: PLC0415 -- models are ready only now
             engine,
             gate,
-            panel,
             merging,
+            panel,
             personal,
             projection,
             receivers,
+            retention,
             selectors,
             wording,
         )
@@ -50,6 +51,8 @@ class WorkflowsConfig(AppConfig):
 
         merging.register()
         personal.register()
+        retention.register()
+
         def advance(now: datetime) -> int:
             return engine.advance(now=now)
 

@@ -81,7 +81,7 @@ def test_the_copy_is_gone_after_its_time(client):
     early = client.get(f"/privacy/{path}")
     early.close()
 
-    rights.go_on(now=timezone.now() + rights.FILE_LIFETIME)
+    rights.go_on(now=timezone.now() + timedelta(days=15))
 
     assert early.status_code == 200
     assert client.get(f"/privacy/{path}").status_code == 404

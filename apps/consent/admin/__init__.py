@@ -9,6 +9,7 @@ from apps.consent.admin.purposes import (
     WordingVersionAdmin,
 )
 from apps.consent.admin.records import ConsentRecordAdmin
+from apps.consent.admin.retention import RetentionAdmin
 from apps.consent.admin.rights import PrivacyRequestAdmin
 from apps.consent.admin.signups import PendingSignupAdmin, SignupFormAdmin
 from apps.consent.admin.suppressions import LiftedSuppressionAdmin, SuppressionAdmin
@@ -24,6 +25,7 @@ __all__ = [
     "PendingSignupAdmin",
     "PrivacyRequestAdmin",
     "PurposeAdmin",
+    "RetentionAdmin",
     "SignupFormAdmin",
     "SuppressionAdmin",
     "TopicAdmin",

@@ -6,6 +6,7 @@ from apps.consent.models.jurisdictions import Jurisdiction, JurisdictionRule
 from apps.consent.models.platforms import CmpConnection, CmpReceipt, ForeignSignal
 from apps.consent.models.purposes import Purpose, Topic, WordingVersion
 from apps.consent.models.records import ConsentRecord, ConsentState, Status
+from apps.consent.models.retention import Retention
 from apps.consent.models.rights import PrivacyRequest, PrivacyRequestStep, Restriction
 from apps.consent.models.signups import PendingSignup, SignupForm
 from apps.consent.models.suppressions import LiftedSuppression, Suppression
@@ -29,6 +30,7 @@ __all__ = [
     "PrivacyRequestStep",
     "Purpose",
     "Restriction",
+    "Retention",
     "SignupForm",
     "Status",
     "Suppression",
