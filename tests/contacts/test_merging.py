@@ -6,8 +6,17 @@ from datetime import timedelta
 import pytest
 
 from apps.commerce.models import Cart, Order
+from apps.consent import erasure
 from apps.consent import services as consent
-from apps.consent.models import ConsentRecord, ConsentState, MailPreference, Purpose, Status
+from apps.consent.models import (
+    ConsentRecord,
+    ConsentState,
+    MailPreference,
+    PrivacyRequest,
+    Purpose,
+    Restriction,
+    Status,
+)
 from apps.contacts import merging, services
 from apps.contacts.merging import CantMerge
 from apps.contacts.models import Contact, Identity, MergeLog
@@ -508,3 +517,67 @@ def test_nothing_is_lost_by_a_merge(ada, guest):
     assert Event.objects.filter(contact=ada).count() == Order.objects.filter(contact=ada).count()
     assert set(log.moves.values_list("table", flat=True)) >= {"events.Event", "commerce.Order"}
     assert Cart.objects.count() == 0
+
+
+# --- what either asked for under privacy law ---
+
+
+def ask_for(contact, kind):
+    return PrivacyRequest.objects.create(
+        contact=contact, kind=kind, status="open", received_at=NOON, due_on=NOON.date(),
+        verified_at=NOON,
+    )  # fmt: skip
+
+
+def test_requests_move_and_what_is_restricted_of_one_is_of_both(ada, guest):
+    request = ask_for(guest, "export")
+    Restriction.objects.create(contact=guest, since=NOON)
+
+    log = merge(ada, guest)
+
+    request.refresh_from_db()
+    assert (request.contact, Restriction.objects.get(contact=ada).since) == (ada, NOON)
+    undo(log)
+    request.refresh_from_db()
+    assert (request.contact, Restriction.objects.get().contact) == (guest, guest)
+
+
+def test_a_restriction_of_the_survivors_own_stays(ada, guest):
+    for contact in (ada, guest):
+        Restriction.objects.create(contact=contact, since=NOON)
+
+    undo(merge(ada, guest))
+
+    assert Restriction.objects.count() == 2
+
+
+def test_who_asked_twice_for_the_same_is_answered_first(ada, guest):
+    for contact in (ada, guest):
+        ask_for(contact, "erase")
+
+    with pytest.raises(NotNow, match="Answer one request first"):
+        merge(ada, guest)
+
+
+def test_a_wish_that_changed_since_stays(ada, guest):
+    MailPreference.objects.create(contact=guest, frequency="weekly", changed_at=NOON)
+    log = merge(ada, guest)
+    MailPreference.objects.filter(contact=ada).update(frequency="all")
+
+    undo(log)
+
+    assert dict(MailPreference.objects.values_list("contact", "frequency")) == {
+        ada.pk: "all",
+        guest.pk: "weekly",
+    }
+
+
+def test_what_is_erased_of_the_survivor_is_erased_of_whom_it_was_made_of(ada, guest):
+    grant(guest, MAIL, NOON)
+    merge(ada, guest)
+
+    erasure.finish(erasure=erasure.begin(contact=ada, by="boss", now=LATER), now=LATER)
+
+    assert not MergeLog.objects.exists()
+    assert not ConsentRecord.objects.filter(forgotten_at=None).exists()
+    assert services.find_present([ada.pk, guest.pk]) == {}
