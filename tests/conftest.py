@@ -42,9 +42,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    """Write keys are kept in the process for some seconds; a test's sources are gone sooner."""
+    """Write keys and fields are kept in the process for some seconds; a test's are gone sooner."""
+    from apps.contacts import fields
     from apps.events import services as events
 
     events.forget_keys()
+    fields.forget()
     yield
     events.forget_keys()
+    fields.forget()

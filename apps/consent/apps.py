@@ -42,6 +42,7 @@ class ConsentConfig(AppConfig):
             banners,
             frameworks,
             jurisdictions,
+            importing,
             merging,
             personal,
             purposes,
@@ -80,6 +81,7 @@ class ConsentConfig(AppConfig):
 
         merging.register()
         personal.register()
+        importing.register()
         register_periodic_task(
             PeriodicTask(
                 "Forget unconfirmed sign-ups", "consent.expire_signups", timedelta(minutes=10)

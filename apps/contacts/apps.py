@@ -70,6 +70,11 @@ class ContactsConfig(AppConfig):
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view change view_personal_data export_contact",
                 },
+                "contactfield": {
+                    Role.MARKETER: "view add change delete",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
                 "mergesuggestion": {
                     Role.MARKETER: "view",
                     Role.PRIVACY_OFFICER: "view merge_contact",

@@ -22,6 +22,7 @@ import msgspec
 from django.conf import settings
 from django.db import connection
 
+from apps.contacts import fields
 from apps.contacts import traits as trait_reader
 from apps.contacts.directory import (
     Claim,
@@ -314,7 +315,7 @@ class _Session:
     def _take_traits(self, person: Person, claim: Claim, resolution: Resolution) -> None:
         if not claim.traits or person.row is None:
             return
-        reading = trait_reader.read(claim.traits)
+        reading = trait_reader.read(claim.traits, fields.declared())
         for column, value in reading.columns.items():
             self._set(person, column, value)
         if reading.attributes:

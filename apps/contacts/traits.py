@@ -1,7 +1,11 @@
 """What an identify call tells about a person, checked and put where it belongs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from apps.contacts.fields import Misfit, fit
+from apps.contacts.models import ContactField
 
 MAX_ATTRIBUTES = 500
 MAX_NAME = 100
@@ -21,6 +25,10 @@ _FIELDS = {
 }
 # Found elsewhere: the address is an identity, and the full name is split below.
 _HANDLED = {"email", "name"}
+# What a declared field can't be called: it is known already, under this name or another.
+RESERVED = frozenset(
+    {*_FIELDS, *_HANDLED, "address", "id", "external_id", "user_id", "userId", "created_at"}
+)
 
 
 @dataclass
@@ -32,9 +40,13 @@ class Reading:
     dropped: list[str] = field(default_factory=list)
 
 
-def read(traits: dict[str, Any]) -> Reading:
-    """Sort traits into columns and attributes; a null says nothing and changes nothing."""
+def read(traits: dict[str, Any], fields: Mapping[str, ContactField] | None = None) -> Reading:
+    """Sort traits into columns and attributes; a null says nothing and changes nothing.
+
+    What is told of a declared field becomes its type, or is left out.
+    """
     reading = Reading()
+    fields = fields or {}
     for name, value in traits.items():
         if value is None or name in _HANDLED:
             continue
@@ -42,6 +54,8 @@ def read(traits: dict[str, Any]) -> Reading:
             _read_field(reading, name, value)
         elif len(name) > MAX_NAME:
             reading.dropped.append(f"{name[:20]}…: the name is too long")
+        elif name in fields:
+            _read_declared(reading, fields[name], value)
         else:
             reading.attributes[name] = value
     _read_full_name(reading, traits.get("name"))
@@ -80,6 +94,16 @@ def _read_field(reading: Reading, name: str, value: object) -> None:
         return
     if text:
         reading.columns[column] = text
+
+
+def _read_declared(reading: Reading, declared: ContactField, value: object) -> None:
+    try:
+        fitting = fit(declared, value)
+    except Misfit as problem:
+        reading.dropped.append(f"{declared.key}: {problem}")
+        return
+    if fitting is not None:
+        reading.attributes[declared.key] = fitting
 
 
 def _read_full_name(reading: Reading, name: object) -> None:

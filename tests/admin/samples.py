@@ -36,7 +36,7 @@ from apps.consent.models import (
     WordingVersion,
 )
 from apps.contacts import merging
-from apps.contacts.models import Contact, MergeLog, MergeSuggestion
+from apps.contacts.models import Contact, ContactField, MergeLog, MergeSuggestion
 from apps.events.models import Event, RejectedEvent, Source
 from apps.messaging.models import Message, ServiceMail, Template
 from apps.segments.models import Segment
@@ -44,7 +44,11 @@ from apps.workflows.models import Enrollment, Workflow
 from tests.factories.accounts import StaffFactory
 from tests.factories.commerce import CartItemFactory, OrderFactory, ProductFactory
 from tests.factories.consent import SignupFormFactory, TopicFactory, grant
-from tests.factories.contacts import ContactFactory, MergeSuggestionFactory
+from tests.factories.contacts import (
+    ContactFactory,
+    ContactFieldFactory,
+    MergeSuggestionFactory,
+)
 from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
 from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
 from tests.factories.segments import SegmentFactory
@@ -168,6 +172,7 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     CmpConnection: lambda: CmpConnection.objects.create(name="Platform"),
     ConsentRecord: lambda: grant(ContactFactory(), Purpose.EMAIL_MARKETING, NOON),
     Contact: ContactFactory,
+    ContactField: ContactFieldFactory,
     CrontabSchedule: _crontab,
     Enrollment: _enrollment,
     Event: lambda: EventFactory(contact=ContactFactory()),

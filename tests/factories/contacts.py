@@ -5,7 +5,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from apps.contacts.models import Contact, Identity, MergeSuggestion
+from apps.contacts.models import Contact, ContactField, Identity, MergeSuggestion
 from apps.core.pseudonyms import as_stored
 from tests.instants import NOON
 
@@ -44,6 +44,16 @@ class IdentityFactory(DjangoModelFactory):
             fields["value"] = as_stored(fields["value"])
         identity: Identity = super()._create(model_class, *args, **fields)
         return identity
+
+
+class ContactFieldFactory(DjangoModelFactory):
+    """Something that staff wants to know of contacts: text, unless told."""
+
+    class Meta:
+        model = ContactField
+
+    key = factory.Sequence(lambda number: f"field_{number}")
+    label = factory.LazyAttribute(lambda field: field.key.replace("_", " ").capitalize())
 
 
 class MergeSuggestionFactory(DjangoModelFactory):

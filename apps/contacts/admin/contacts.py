@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -12,7 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from apps.contacts import registry, selectors, services
+from apps.contacts import fields, registry, selectors, services
+from apps.contacts.forms import PREFIX, form_with
 from apps.contacts.models import Contact, Identity
 from apps.contacts.registry import Action
 from apps.contacts.selectors import BadPosition, Position, Timeline
@@ -26,43 +26,10 @@ MAY_SEE_MERGES = "contacts.view_mergelog"
 AdminAction = Callable[..., Any]
 
 
-class ContactForm(forms.ModelForm):
-    """What staff may enter; an address or user ID that leads to somebody else is refused."""
-
-    class Meta:
-        model = Contact
-        fields = [
-            "first_name", "last_name", "email", "external_id", "phone",
-            "country", "locale", "time_zone", "attributes", "is_test",
-        ]  # fmt: skip
-
-    def clean_email(self) -> str | None:
-        email = self.cleaned_data["email"]
-        if not email:
-            return None
-        normalized = services.normalize_email(email)
-        if normalized is None:
-            raise forms.ValidationError("This is not an e-mail address.")
-        return normalized
-
-    def clean_country(self) -> str:
-        return str(self.cleaned_data["country"]).upper()
-
-    def clean(self) -> dict[str, Any] | None:
-        data = super().clean() or {}
-        names = (("email", Identity.Kind.EMAIL), ("external_id", Identity.Kind.USER_ID))
-        for field, kind in names:
-            named = Identity.objects.filter(kind=kind, value=data.get(field) or "")
-            if named.exclude(contact=self.instance.pk).exists():
-                self.add_error(field, "Another contact is already known by this.")
-        return data
-
-
 @admin.register(Contact)
 class ContactAdmin(PageAdmin):
     """One identified person."""
 
-    form = ContactForm
     list_display = ["name_or_id", "address", "external_id", "country", "created_at", "test"]
     list_display_links = ["name_or_id", "address"]
     list_filter = ["is_test"]
@@ -78,8 +45,8 @@ class ContactAdmin(PageAdmin):
     fieldsets = [
         ("Who", {"fields": ["first_name", "last_name", "email", "external_id", "phone"]}),
         ("Where", {"fields": ["country", "locale", "time_zone"]}),
-        ("What else is known", {"fields": ["attributes", "is_test"]}),
     ]
+    more_fieldset = ("What else is known", {"fields": ["attributes", "is_test"]})
 
     @admin.display(description="name")
     def name_or_id(self, contact: Contact) -> str:
@@ -128,12 +95,35 @@ class ContactAdmin(PageAdmin):
             found |= Q(first_name__istartswith=word) | Q(last_name__istartswith=word)
         return queryset.filter(found), False
 
+    # --- the form -------------------------------------------------------------------------------
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The declared fields have a part of their own; whoever may only look sees the page."""
+        may_edit = self.has_change_permission(request, obj) if obj else True
+        own = [f"{PREFIX}{key}" for key in fields.declared()] if may_edit else []
+        declared = [("Your fields", {"fields": own})] if own else []
+        return [*self.fieldsets, *declared, self.more_fieldset]
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = form_with(fields.declared())
+        return super().get_form(request, obj, change, **{"form": form, **kwargs})
+
     # --- the page -------------------------------------------------------------------------------
 
     def read_page(self, request: HttpRequest, row: Contact) -> dict[str, Any]:
         contact, now = row, timezone.now()
+        declared = fields.declared()
+        known = contact.attributes
         return {
             "contact": contact,
+            "own_fields": [
+                (field.label, fields.tell(field, known[key]))
+                for key, field in declared.items()
+                if known.get(key) not in (None, "", [])
+            ],
+            "other_attributes": {key: known[key] for key in known if key not in declared},
             "merges": selectors.merges_of(contact) if has_perm(request, MAY_SEE_MERGES) else [],
             "identities": contact.identities.order_by("kind", "-linked_at")[:MAX_IDENTITIES],
             "panels": [

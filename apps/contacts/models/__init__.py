@@ -1,0 +1,16 @@
+"""People, the names other systems know them by, and what is known of them."""
+
+from apps.contacts.models.fields import ContactField
+from apps.contacts.models.merges import UNDECIDED, MergeLog, MergeMove, MergeSuggestion
+from apps.contacts.models.people import Contact, ContactQuerySet, Identity
+
+__all__ = [
+    "UNDECIDED",
+    "Contact",
+    "ContactField",
+    "ContactQuerySet",
+    "Identity",
+    "MergeLog",
+    "MergeMove",
+    "MergeSuggestion",
+]
