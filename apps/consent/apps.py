@@ -41,8 +41,8 @@ class ConsentConfig(AppConfig):
         from apps.consent import (  # noqa: PLC0415 -- models are ready only now
             banners,
             frameworks,
-            jurisdictions,
             importing,
+            jurisdictions,
             merging,
             personal,
             purposes,
