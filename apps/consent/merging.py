@@ -33,6 +33,7 @@ from apps.contacts.registry import (
     register_belonging,
     register_merge_lock,
 )
+from apps.core.wording import spelled
 
 SOURCE = "merge"
 _WISH = ("frequency", "paused_until")
@@ -56,6 +57,14 @@ def merge_states(job: Merge) -> Moved:
         _keep_the_later_no(job.survivor_id, key, state.denied_at)
     after = _states(job.survivor_id)
     return Moved(values={"states": _changes(own, after)} if _changes(own, after) else {})
+
+
+def tell_states(contact_id: int) -> str:
+    """What holds for somebody, in words."""
+    return ", ".join(
+        f"{spelled(topic or purpose)}: {state.get_status_display()}"
+        for (purpose, topic), state in _states(contact_id).items()
+    )
 
 
 def undo_states(job: Merge, moved: Moved) -> None:
@@ -229,10 +238,20 @@ def register() -> None:
             "consent.ConsentRecord",
             50,
             label="Consent records",
-            stays="Sealed for whom they were made for.",
+            stays="each stays where it was sealed",
         )
     )
-    register_belonging(Belonging("consent.ConsentState", 51, merge=merge_states, undo=undo_states))
+    register_belonging(
+        Belonging(
+            "consent.ConsentState",
+            51,
+            label="What they allow",
+            merge=merge_states,
+            undo=undo_states,
+            tell=tell_states,
+            note="a no of either counts",
+        )
+    )
     register_belonging(
         Belonging("consent.MailPreference", 52, merge=merge_wishes, undo=undo_wishes)
     )

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.admin.utils import label_for_field
+from django.utils.text import capfirst
 
 from apps.contacts import merging, registry
 from apps.contacts.models import Contact, MergeLog
+from apps.contacts.registry import Belonging
 from apps.core.selectors import count_up_to
 from apps.core.wording import up_to
 
@@ -27,12 +29,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Count:
-    """How many rows of a kind either has."""
+    """How many rows of a kind either has, or what they say."""
 
     label: str
     own: str
     other: str
-    note: str = ""
+    note: str
 
 
 def compare(survivor: Contact, merged: Contact) -> list[Line]:
@@ -50,9 +52,9 @@ def count_belongings(survivor: Contact, merged: Contact) -> list[Count]:
     return [
         Count(
             one.label,
-            _count(one.model, one.field, survivor.pk),
-            _count(one.model, one.field, merged.pk),
-            one.stays,
+            _tell(one, survivor.pk),
+            _tell(one, merged.pk),
+            one.note or one.stays or "all",
         )
         for one in registry.belongings()
         if one.label
@@ -69,14 +71,16 @@ def count_moved(log: MergeLog) -> list[tuple[str, int]]:
     ]
 
 
-def _count(model: str, field: str, contact_id: int) -> str:
-    rows = apps.get_model(model)._default_manager.filter(**{field: contact_id})
+def _tell(one: Belonging, contact_id: int) -> str:
+    if one.tell:
+        return one.tell(contact_id)
+    rows = apps.get_model(one.model)._default_manager.filter(**{one.field: contact_id})
     return up_to(count_up_to(rows, MAX_COUNTED), MAX_COUNTED)
 
 
 def _lines(own: dict[str, Any], other: dict[str, Any], after: dict[str, Any]) -> list[Line]:
     names = [column for column in merging.COLUMNS if column != "attributes"]
-    labels = {name: str(label_for_field(name, Contact)) for name in names}
+    labels = {name: capfirst(str(label_for_field(name, Contact))) for name in names}
     plain = [Line(labels[name], *_texts(name, own, other, after)) for name in labels]
     sides = (own["attributes"], other["attributes"], after["attributes"])
     others = sorted({name for side in sides for name in side})

@@ -157,7 +157,8 @@ class Belonging:
     """A table whose rows are a contact's, and what a merge does to them.
 
     Without `merge` all of them move; `merge` and `undo` are for tables that need more. Where the
-    rows stay, `stays` says why. `label` names them on pages; without it nobody is told.
+    rows stay, `stays` says why. `label` names them on pages; without it nobody is told. There they
+    are counted, or `tell` puts them into words, and `note` says what becomes of them.
     """
 
     model: str
@@ -167,6 +168,8 @@ class Belonging:
     merge: Callable[[Merge], Moved] | None = None
     undo: Callable[[Merge, Moved], None] | None = None
     stays: str = ""
+    tell: Callable[[int], str] | None = None
+    note: str = ""
 
     @property
     def name(self) -> str:

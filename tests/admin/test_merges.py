@@ -7,8 +7,10 @@ from apps.contacts.models import Contact, MergeLog, MergeSuggestion
 from apps.core.pages import model_url, object_url
 from tests.admin.conftest import at_browser
 from tests.factories.accounts import StaffFactory
+from tests.factories.consent import grant
 from tests.factories.contacts import ContactFactory, MergeSuggestionFactory
 from tests.factories.events import EventFactory
+from tests.instants import NOON
 
 pytestmark = pytest.mark.django_db
 
@@ -16,8 +18,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def suggestion():
     contact = ContactFactory(external_id="ada", email="ada@example.com", first_name="Ada")
-    other = ContactFactory(email="countess@example.com", first_name="Countess", country="GB")
+    other = ContactFactory(
+        email="countess@example.com",
+        first_name="Countess",
+        country="GB",
+        attributes={"size": "M"},
+    )
     EventFactory(contact=other)
+    grant(other, "email_marketing", NOON)
     return MergeSuggestionFactory(contact=contact, other=other)
 
 
@@ -35,7 +43,8 @@ def test_both_stand_side_by_side_with_what_survives(staff, suggestion):
     assert "<td>ada@example.com</td><td>countess@example.com</td><td>ada@example.com</td>" in page
     assert "<td>–</td><td>GB</td><td>GB</td>" in page
     assert '<th scope="row">Events</th><td>0</td><td>1</td>' in page
-    assert "Sealed for whom they were made for." in page
+    assert '<th scope="row">size</th><td>–</td><td>M</td><td>M</td>' in page
+    assert "<td>–</td><td>email marketing: granted</td><td>a no of either counts</td>" in page
 
 
 def test_staff_may_let_the_other_one_stay(staff, suggestion):

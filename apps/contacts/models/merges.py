@@ -104,7 +104,7 @@ class MergeLog(Personal):
         indexes = [models.Index(fields=["-merged_at"], name="merge_log_newest")]
 
     def __str__(self) -> str:
-        return f"{self.merged_id} into {self.survivor_id}"
+        return f"Contact {self.merged_id} into contact {self.survivor_id}"
 
     @property
     def person_id(self) -> int | None:
