@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.apps import AppConfig
 
 from apps.contacts.registry import Action, register_action
-from apps.core.registry import Stage, register_stage
+from apps.core.registry import Report, Stage, register_report, register_stage
 from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
@@ -18,6 +18,7 @@ class ContactsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.contacts import (  # noqa: PLC0415 -- models are ready only now
+            comparison,
             merging,
             services,
             suggestions,
@@ -29,6 +30,15 @@ class ContactsConfig(AppConfig):
             return suggestions.merge_due(now=now)
 
         register_stage(Stage("merges", 35, merge_due))
+        register_report(
+            Report(
+                "duplicates",
+                "attention",
+                40,
+                "contacts.view_mergesuggestion",
+                comparison.report_open,
+            )
+        )
 
         def mark(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
             ids = [contact.pk for contact in contacts]

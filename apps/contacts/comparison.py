@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -9,12 +10,31 @@ from django.contrib.admin.utils import label_for_field
 from django.utils.text import capfirst
 
 from apps.contacts import merging, registry
-from apps.contacts.models import Contact, MergeLog
+from apps.contacts.models import Contact, MergeLog, MergeSuggestion
 from apps.contacts.registry import Belonging
+from apps.core.pages import model_url
+from apps.core.registry import Finding
 from apps.core.selectors import count_up_to
 from apps.core.wording import up_to
 
 MAX_COUNTED = 1000
+
+
+def report_open(now: datetime) -> list[Finding]:
+    """What the index page says of pairs that wait for a decision."""
+    rows = MergeSuggestion.objects.filter(status=MergeSuggestion.Status.OPEN)
+    count = count_up_to(rows, MAX_COUNTED)
+    if not count:
+        return []
+    return [
+        Finding(
+            label="Possible duplicates",
+            value=up_to(count, MAX_COUNTED),
+            note="Two contacts who may be one person. Nobody is merged before you have decided.",
+            tone="neutral",
+            url=model_url(MergeSuggestion, state="open"),
+        )
+    ]
 
 
 @dataclass(frozen=True)

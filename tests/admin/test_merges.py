@@ -129,6 +129,13 @@ def test_the_list_says_what_waits(staff, suggestion):
     assert (len(everything), list(waiting)) == (2, [suggestion])
 
 
+def test_the_index_says_how_many_wait(staff, suggestion):
+    page = text(staff.get("/admin/"))
+
+    assert "Possible duplicates" in page
+    assert "Nobody is merged before you have decided." in page
+
+
 def test_the_list_of_people_shows_who_is_there(staff, suggestion):
     staff.post(act(suggestion, "accept"))
 
