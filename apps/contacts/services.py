@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.contacts import identification
 from apps.contacts.addresses import normalize_email
@@ -19,6 +20,7 @@ __all__ = [
     "NameTaken",
     "Resolution",
     "blank",
+    "find_by_name",
     "find_by_uuid",
     "find_present",
     "mark_test",
@@ -73,6 +75,10 @@ def blank(*, contact_id: int, now: datetime) -> list[tuple[str, str]]:
     contact.attributes = {}
     contact.erased_at = now
     contact.save()
+    # Who was merged into them has been empty since; what still led from there is dead, too.
+    for merged in Contact.objects.filter(merged_into=contact):
+        merged.uuid, merged.erased_at = uuid4(), now
+        merged.save(update_fields=["uuid", "erased_at", "updated_at"])
     return names
 
 
@@ -100,6 +106,17 @@ def find_by_uuid(uuid: UUID) -> Contact | None:
     """Whom a link in an old mail is about, also after a merge."""
     found = Contact.objects.select_related("merged_into").filter(uuid=uuid).first()
     return found and (found.merged_into or found)
+
+
+def find_by_name(name: str) -> Contact | None:
+    """By uuid, or by any address that leads to somebody; nobody who was erased."""
+    try:
+        found = find_by_uuid(UUID(name))
+    except ValueError:
+        email = name.strip().lower()
+        named = Q(email=email) | Q(identities__kind=Identity.Kind.EMAIL, identities__value=email)
+        found = Contact.objects.present().filter(named).first()
+    return None if found is None or found.erased_at else found
 
 
 def mark_test(*, contact_ids: Collection[int], is_test: bool, now: datetime) -> int:

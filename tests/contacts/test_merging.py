@@ -135,6 +135,17 @@ def test_links_in_old_mails_lead_to_the_survivor(ada, guest):
     assert services.find_by_uuid(uuid.uuid4()) is None
 
 
+@pytest.mark.parametrize("by", ["address", "other address", "uuid"])
+def test_staff_finds_the_survivor_by_every_name(ada, guest, by):
+    merge(ada, guest)
+    name = {"address": " ADA@example.com", "other address": "countess@example.com"}
+
+    assert services.find_by_name(name.get(by, str(guest.uuid))) == ada
+    assert services.find_by_name("nobody@example.com") is None
+    services.blank(contact_id=ada.pk, now=LATER)
+    assert services.find_by_name(name.get(by, str(guest.uuid))) is None
+
+
 def test_our_own_events_about_the_merged_contact_are_the_survivors(ada, guest):
     events.record_internal(
         name="Email Opened", contact_id=guest.pk, message_id="m1", properties={}, now=NOON

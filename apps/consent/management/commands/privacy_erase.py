@@ -2,12 +2,12 @@
 
 from argparse import ArgumentParser
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from apps.consent import erasure
+from apps.contacts import services as contacts
 from apps.contacts.models import Contact
 
 
@@ -33,11 +33,7 @@ class Command(BaseCommand):
 
 def find(name: str) -> Contact:
     """By address or uuid. Raises CommandError."""
-    present = Contact.objects.present()
-    try:
-        found = present.filter(uuid=UUID(name)).first()
-    except ValueError:
-        found = present.filter(email=name.strip().lower()).first()
+    found = contacts.find_by_name(name)
     if found is None:
         raise CommandError("No contact has this address or uuid.")
     return found

@@ -4,11 +4,10 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.contacts.models import Contact
+from apps.contacts import services as contacts
 from apps.messaging.models import Message
 from apps.workflows import selectors
 from apps.workflows.models import Workflow
@@ -22,19 +21,12 @@ class Command(BaseCommand):
         parser.add_argument("contact", help="The contact's e-mail address or uuid.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        contact = _find(options["contact"])
+        contact = contacts.find_by_name(options["contact"])
         if contact is None:
             raise CommandError(f"No contact has the address or uuid {options['contact']!r}.")
         for workflow in Workflow.objects.order_by("name"):
             for line in _lines(selectors.explain(contact, workflow)):
                 self.stdout.write(line)
-
-
-def _find(name: str) -> Contact | None:
-    try:
-        return Contact.objects.filter(uuid=UUID(name)).first()
-    except ValueError:
-        return Contact.objects.filter(email=name.strip().lower()).first()
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
