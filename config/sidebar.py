@@ -12,6 +12,7 @@ MENU = [
         "People",
         [
             ("Contacts", "person", "contacts.contact"),
+            ("Imports", "upload_file", "contacts.importjob"),
             ("Contact fields", "tune", "contacts.contactfield"),
             ("Possible duplicates", "join_inner", "contacts.mergesuggestion"),
             ("Merged contacts", "merge", "contacts.mergelog"),

@@ -1,11 +1,18 @@
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
 
 from apps.contacts.registry import Action, register_action
-from apps.core.registry import Report, Stage, register_report, register_stage
+from apps.core.registry import (
+    PeriodicTask,
+    Report,
+    Stage,
+    register_periodic_task,
+    register_report,
+    register_stage,
+)
 from apps.core.roles import Role, register_roles
 from apps.core.wording import counted
 
@@ -30,6 +37,12 @@ class ContactsConfig(AppConfig):
             return suggestions.merge_due(now=now)
 
         register_stage(Stage("merges", 35, merge_due))
+        register_periodic_task(
+            PeriodicTask("Go on with imports", "contacts.work_on_imports", timedelta(seconds=15))
+        )
+        register_periodic_task(
+            PeriodicTask("Forget imported files", "contacts.forget_files", timedelta(hours=1))
+        )
         register_report(
             Report(
                 "duplicates",
@@ -83,6 +96,10 @@ class ContactsConfig(AppConfig):
                 "contactfield": {
                     Role.MARKETER: "view add change delete",
                     Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "importjob": {
+                    Role.MARKETER: "view add change",
                     Role.PRIVACY_OFFICER: "view",
                 },
                 "mergesuggestion": {

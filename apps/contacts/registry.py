@@ -1,6 +1,6 @@
 """What the floors above add to a contact's page: its timeline, its panels, its actions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -178,7 +178,9 @@ class Belonging:
 
 @dataclass(frozen=True)
 class MergeLock:
-    """What has to stand still before two contacts are merged: takes locks, or raises NotNow."""
+    """What has to stand still before two contacts are merged, or one is erased (then it is both):
+    takes locks, or raises NotNow.
+    """
 
     name: str
     order: int
@@ -205,3 +207,50 @@ def belongings() -> list[Belonging]:
 def merge_locks() -> list[MergeLock]:
     """All locks, in the one order in which they are taken."""
     return sorted(_merge_locks.values(), key=lambda lock: lock.order)
+
+
+# --- files of contacts ----------------------------------------------------------------------------
+
+
+class BadCell(ValueError):
+    """A cell that can't be used; the text says what it isn't."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One thing that a file may tell of a contact; `names` are what files call it besides."""
+
+    key: str
+    label: str
+    names: tuple[str, ...] = ()
+    # Whether it may be said once, for all rows of a file.
+    may_be_constant: bool = False
+
+
+@dataclass(frozen=True)
+class ColumnSet:
+    """What a floor above keeps of contacts, as columns of the files in which they come and go.
+
+    `read` checks the cells of a row, by the keys of their columns, and raises BadCell; its answer
+    is what `write` gets together with the contact that the row is about, unless it is None. `write`
+    counts in words what it did and left out. `tell` answers cells by contact and column.
+    """
+
+    name: str
+    label: str
+    order: int
+    columns: Callable[[], list[Column]]
+    read: Callable[[Mapping[str, str], datetime], Any]
+    write: Callable[[Sequence[tuple[int, Any]], str, datetime], Mapping[str, int]]
+    tell: Callable[[Sequence[int]], Mapping[int, Mapping[str, str]]]
+
+
+_column_sets: dict[str, ColumnSet] = {}
+
+
+def register_columns(columns: ColumnSet) -> None:
+    _column_sets[columns.name] = columns
+
+
+def column_sets() -> list[ColumnSet]:
+    return sorted(_column_sets.values(), key=lambda one: one.order)

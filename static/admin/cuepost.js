@@ -62,8 +62,25 @@
     }
   }
 
+  /* What says how far some work is looks again by itself, and the page is shown anew when it is done. */
+  const LOOKS_EVERY = 1500;
+
+  async function look() {
+    const part = document.querySelector("[data-live]");
+    if (!part) return;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("[data-live]");
+      if (!fresh) return location.reload();
+      part.replaceWith(fresh);
+    } catch { /* The next look may find the server again. */ }
+    setTimeout(look, LOOKS_EVERY);
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     reachable();
     named();
+    setTimeout(look, LOOKS_EVERY);
   });
 })();

@@ -36,7 +36,7 @@ from apps.consent.models import (
     WordingVersion,
 )
 from apps.contacts import merging
-from apps.contacts.models import Contact, ContactField, MergeLog, MergeSuggestion
+from apps.contacts.models import Contact, ContactField, ImportJob, MergeLog, MergeSuggestion
 from apps.events.models import Event, RejectedEvent, Source
 from apps.messaging.models import Message, ServiceMail, Template
 from apps.segments.models import Segment
@@ -47,6 +47,7 @@ from tests.factories.consent import SignupFormFactory, TopicFactory, grant
 from tests.factories.contacts import (
     ContactFactory,
     ContactFieldFactory,
+    ImportRowFactory,
     MergeSuggestionFactory,
 )
 from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
@@ -178,6 +179,7 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     Event: lambda: EventFactory(contact=ContactFactory()),
     ForeignSignal: _foreign_signal,
     Group: lambda: Group.objects.create(name=f"Role {Group.objects.count()}"),
+    ImportJob: lambda: ImportRowFactory().job,
     IntervalSchedule: _interval,
     MergeLog: _merge,
     MergeSuggestion: _suggestion,

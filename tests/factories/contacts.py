@@ -5,7 +5,14 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from apps.contacts.models import Contact, ContactField, Identity, MergeSuggestion
+from apps.contacts.models import (
+    Contact,
+    ContactField,
+    Identity,
+    ImportJob,
+    ImportRow,
+    MergeSuggestion,
+)
 from apps.core.pseudonyms import as_stored
 from tests.instants import NOON
 
@@ -54,6 +61,40 @@ class ContactFieldFactory(DjangoModelFactory):
 
     key = factory.Sequence(lambda number: f"field_{number}")
     label = factory.LazyAttribute(lambda field: field.key.replace("_", " ").capitalize())
+
+
+class ImportJobFactory(DjangoModelFactory):
+    """A file that was taken in."""
+
+    class Meta:
+        model = ImportJob
+
+    file_name = factory.Sequence(lambda number: f"people-{number}.csv")
+    format = "csv"
+    encoding = "utf-8-sig"
+    delimiter = ","
+    columns = ["email"]
+    mapping = ["email"]
+    status = ImportJob.Status.DONE
+    row_count = 1
+    done_count = 1
+    refused_count = 1
+    uploaded_by = "ada"
+    uploaded_at = NOON
+    finished_at = NOON
+
+
+class ImportRowFactory(DjangoModelFactory):
+    """A row that was refused."""
+
+    class Meta:
+        model = ImportRow
+
+    job = factory.SubFactory(ImportJobFactory)
+    number = 2
+    outcome = ImportRow.Outcome.REFUSED
+    reason = "E-mail address: not an e-mail address."
+    cells = ["nobody"]
 
 
 class MergeSuggestionFactory(DjangoModelFactory):

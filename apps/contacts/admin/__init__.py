@@ -2,6 +2,13 @@
 
 from apps.contacts.admin.contacts import ContactAdmin
 from apps.contacts.admin.fields import ContactFieldAdmin
+from apps.contacts.admin.imports import ImportJobAdmin
 from apps.contacts.admin.merges import MergeLogAdmin, MergeSuggestionAdmin
 
-__all__ = ["ContactAdmin", "ContactFieldAdmin", "MergeLogAdmin", "MergeSuggestionAdmin"]
+__all__ = [
+    "ContactAdmin",
+    "ContactFieldAdmin",
+    "ImportJobAdmin",
+    "MergeLogAdmin",
+    "MergeSuggestionAdmin",
+]

@@ -3,6 +3,7 @@
 from apps.contacts.models.fields import ContactField
 from apps.contacts.models.merges import UNDECIDED, MergeLog, MergeMove, MergeSuggestion
 from apps.contacts.models.people import Contact, ContactQuerySet, Identity
+from apps.contacts.models.transfers import ImportedName, ImportJob, ImportRow
 
 __all__ = [
     "UNDECIDED",
@@ -10,6 +11,9 @@ __all__ = [
     "ContactField",
     "ContactQuerySet",
     "Identity",
+    "ImportJob",
+    "ImportRow",
+    "ImportedName",
     "MergeLog",
     "MergeMove",
     "MergeSuggestion",

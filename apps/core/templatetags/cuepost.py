@@ -62,6 +62,12 @@ def spelled(name: str) -> str:
 
 
 @register.filter
+def grouped(count: int | None) -> str:
+    """A number as people read it: 12,000."""
+    return "–" if count is None else f"{count:,}"
+
+
+@register.filter
 def icon_of(tone: str) -> str:
     """The sign of a tone, so that color is never the only one."""
     return ICONS.get(tone, "info")
