@@ -57,7 +57,7 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     return count + len(ids)
 
 
-def read_carts(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_carts(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = Cart.objects.filter(_carts(subject)).order_by("pk").prefetch_related("items")
     for cart in rows.iterator(500):
         yield {
@@ -79,7 +79,7 @@ def read_carts(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_orders(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_orders(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     for order in Order.objects.filter(_carts(subject)).order_by("pk").iterator(500):
         yield {
             "order_id": order.key,

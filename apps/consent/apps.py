@@ -18,7 +18,6 @@ from apps.contacts.registry import (
     register_timeline,
 )
 from apps.core.registry import (
-    Finding,
     PeriodicTask,
     Report,
     register_periodic_task,
@@ -47,27 +46,14 @@ class ConsentConfig(AppConfig):
             personal,
             purposes,
             retention,
+            selectors,
             selfservice,
             services,
             wording,
         )
         from apps.consent.models import (  # noqa: PLC0415 -- models are ready only now
             ConsentRecord,
-            PrivacyRequest,
         )
-
-        def report_requests(now: datetime) -> list[Finding]:
-            url = reverse("admin:consent_privacyrequest_changelist")
-            late = PrivacyRequest.objects.overdue(now.date()).count()
-            waiting = PrivacyRequest.objects.open().count() - late
-            found = []
-            if late:
-                text = counted(late, "privacy request")
-                found.append(Finding("Overdue", text, tone="danger", url=f"{url}?due=overdue"))
-            if waiting > 0:
-                text = counted(waiting, "privacy request")
-                found.append(Finding("To be answered", text, tone="warning", url=f"{url}?due=open"))
-            return found
 
         def unsubscribe(contacts: "Sequence[Contact]", now: datetime, by: str) -> str:
             for contact in contacts:
@@ -96,7 +82,9 @@ class ConsentConfig(AppConfig):
             )
         )
         register_report(
-            Report("privacy", "attention", 5, "consent.view_privacyrequest", report_requests)
+            Report(
+                "privacy", "attention", 5, "consent.view_privacyrequest", selectors.report_requests
+            )
         )
         register_periodic_task(
             PeriodicTask("Let old data go", "consent.apply_retention", timedelta(days=1))

@@ -17,6 +17,7 @@ from apps.consent.models import Erasure, Suppression
 from apps.consent.registry import Holding, NotYet, Subject, holdings
 from apps.contacts import services as contacts
 from apps.contacts.models import Contact, Identity
+from apps.contacts.registry import Merge, NotNow, merge_locks
 from apps.core.signals import personal_data_accessed
 
 BATCH = 2_000
@@ -30,11 +31,13 @@ Pause = Callable[[float], None]
 @transaction.atomic
 def begin(*, contact: Contact, by: str, now: datetime) -> Erasure:
     """Stop everything about a contact and make it nobody; once begun, it stays begun."""
+    stand_still(contact_id=contact.pk, now=now)
     Contact.objects.select_for_update().get(pk=contact.pk)
     begun = Erasure.objects.filter(contact_id=contact.pk).first()
     if begun is not None:
         return begun
-    full_name = contact.name
+    contact.refresh_from_db()
+    full_name, phone = contact.name, contact.phone
     names = contacts.blank(contact_id=contact.pk, now=now)
     subject = Subject(
         contact_id=contact.pk,
@@ -42,6 +45,7 @@ def begin(*, contact: Contact, by: str, now: datetime) -> Erasure:
         user_ids=_of(Identity.Kind.USER_ID, names),
         browsers=_of(Identity.Kind.ANONYMOUS_ID, names),
         full_names=(full_name,) if full_name else (),
+        phones=(phone,) if phone else (),
     )
     services.suppress(emails=subject.emails, reason=Suppression.Reason.ERASED, now=now)
     for holding in holdings():
@@ -60,6 +64,21 @@ def begin(*, contact: Contact, by: str, now: datetime) -> Erasure:
     return Erasure.objects.create(
         contact_id=contact.pk, names=_written(subject), by=by[:150], started_at=now
     )
+
+
+def stand_still(*, contact_id: int, now: datetime) -> None:
+    """Wait for what is being done with somebody, and let nothing new begin.
+
+    Taken before any other lock, in the order in which a merge takes them: whoever is waited for
+    must not wait for us.
+    """
+    job = Merge(contact_id, contact_id, now, merged_at=now)
+    for lock in merge_locks():
+        try:
+            lock.take(job)
+        except NotNow:
+            # A mail is on its way; finish() waits for it.
+            continue
 
 
 def finish(*, erasure: Erasure, now: datetime, pause: Pause = time.sleep) -> bool:
@@ -112,6 +131,7 @@ def _written(subject: Subject) -> dict[str, list[str]]:
         "user_ids": list(subject.user_ids),
         "browsers": list(subject.browsers),
         "full_names": list(subject.full_names),
+        "phones": list(subject.phones),
     }
 
 

@@ -8,9 +8,11 @@ import csv
 import io
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,28 +21,55 @@ from django.template.loader import render_to_string
 
 from apps.consent import services
 from apps.consent.directory import subject_of
-from apps.consent.registry import Subject, Table, holdings
+from apps.consent.registry import Table, holdings
 from apps.contacts.models import Contact
 from apps.core.signals import personal_data_accessed
 
 # So many rows of each kind stand in the page for people; all are in the files.
 SHOWN = 100
+# A file that isn't whole yet, or whose writer died.
+PART = ".part"
 # What a spreadsheet would take for a formula (OWASP, CSV Injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
+Rows = Callable[[], Iterable[Mapping[str, Any]]]
+
+
+class Busy(Exception):
+    """Somebody else is writing this person's copy."""
 
 
 def write(*, contact: Contact, path: Path, by: str, now: datetime) -> dict[str, int]:
     """Write the ZIP, readable by its owner only; answer how many rows of each kind it has.
 
-    Everything is of one moment, whatever happens meanwhile.
+    Everything is of one moment, whatever happens meanwhile. The file is there once it is whole.
+    Raises Busy.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # mkstemp() opens it for its owner only.
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=PART, dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            counts = _write_once(file, contact, by, now)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return counts
+
+
+def _write_once(file: IO[bytes], contact: Contact, by: str, now: datetime) -> dict[str, int]:
     is_outermost = not connection.in_atomic_block
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            if is_outermost:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute(_TRY_LOCK, [f"consent.export:{contact.pk}"])
+            if not cursor.fetchone()[0]:
+                raise Busy("A copy of this person’s data is being written right now.")
         counts = _write(file, contact, now)
         personal_data_accessed.send(
             sender=Contact,
@@ -62,8 +91,9 @@ def _write(file: IO[bytes], contact: Contact, now: datetime) -> dict[str, int]:
     parts = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for table in tables():
-            head = _write_json(archive, table, subject, counts)
-            _write_csv(archive, table, subject)
+            rows = partial(table.rows, subject, now)
+            head = _write_json(archive, table, rows, counts)
+            _write_csv(archive, table, rows)
             parts.append({"table": table, "count": counts[table.name], "rows": head})
         ledger = {"is_whole": not faults, "faults": faults, "checked_at": now.isoformat()}
         archive.writestr("consents_verification.json", json.dumps(ledger, indent=2))
@@ -79,14 +109,14 @@ def tables() -> list[Table]:
 
 
 def _write_json(
-    archive: zipfile.ZipFile, table: Table, subject: Subject, counts: dict[str, int]
+    archive: zipfile.ZipFile, table: Table, rows: Rows, counts: dict[str, int]
 ) -> list[dict[str, str]]:
     """Write the rows as one list; answer the first ones in words."""
     head: list[dict[str, str]] = []
     count = 0
     with archive.open(f"{table.name}.json", "w") as member:
         member.write(b"[")
-        for row in table.rows(subject):
+        for row in rows():
             member.write(b",\n" if count else b"\n")
             member.write(json.dumps(row, default=str, ensure_ascii=False).encode())
             count += 1
@@ -97,13 +127,13 @@ def _write_json(
     return head
 
 
-def _write_csv(archive: zipfile.ZipFile, table: Table, subject: Subject) -> None:
+def _write_csv(archive: zipfile.ZipFile, table: Table, rows: Rows) -> None:
     with archive.open(f"{table.name}.csv", "w") as member:
-        for line in _csv_lines(table.rows(subject)):
+        for line in _csv_lines(rows()):
             member.write(line.encode())
 
 
-def _csv_lines(rows: Any) -> Iterator[str]:
+def _csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     names: list[str] = []

@@ -31,16 +31,18 @@ from apps.consent.registry import (
     register_store,
 )
 from apps.consent.signups import email_hash
-from apps.contacts.models import Contact, Identity, MergeLog
+from apps.contacts.models import Contact, Identity, MergeLog, MergeSuggestion
 
 ERASED = "(erased)"
 
 
 def stop(subject: Subject, now: datetime) -> None:
-    """Who has not confirmed yet is not asked again."""
+    """Who has not confirmed yet is not asked again, and nobody is asked who they are."""
     hashes = [email_hash(email) for email in subject.emails]
     is_theirs = Q(email_hash__in=hashes) | Q(contact_id=subject.contact_id)
     PendingSignup.objects.filter(is_theirs).delete()
+    either = Q(contact=subject.contact_id) | Q(other=subject.contact_id)
+    MergeSuggestion.objects.filter(either).delete()
 
 
 def erase(subject: Subject, now: datetime, limit: int) -> int:
@@ -49,7 +51,7 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     Restriction.objects.filter(contact_id=subject.contact_id).delete()
     hashes = [email_hash(email) for email in subject.emails]
     LiftedSuppression.objects.filter(email_hash__in=hashes).update(explanation="")
-    _close_requests(subject, now)
+    rights.close_for_nobody(contact_id=subject.contact_id, now=now)
     AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="").delete()
     Identity.objects.filter(contact_id=subject.contact_id).delete()
     # Records of those who were merged into them are theirs too, and a merge log knows both.
@@ -61,17 +63,6 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     logs = Q(survivor=subject.contact_id) | Q(merged=subject.contact_id)
     count += MergeLog.objects.filter(logs).delete()[0]
     return count + _erase_staff_log(subject, limit)
-
-
-def _close_requests(subject: Subject, now: datetime) -> None:
-    """That somebody asked, and was answered, is kept; a copy of their data is not."""
-    asked = PrivacyRequest.objects.filter(contact_id=subject.contact_id)
-    for request in asked.exclude(file_until=None):
-        rights.path_of(request).unlink(missing_ok=True)
-    asked.update(details="", file_until=None)
-    asked.filter(status__in=[PrivacyRequest.Status.OPEN, PrivacyRequest.Status.UNVERIFIED]).update(
-        status=PrivacyRequest.Status.EXPIRED, closed_at=now
-    )
 
 
 def _erase_staff_log(subject: Subject, limit: int) -> int:
@@ -87,7 +78,7 @@ def _erase_staff_log(subject: Subject, limit: int) -> int:
     return len(ids)
 
 
-def read_contact(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_contact(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     contact = Contact.objects.get(pk=subject.contact_id)
     yield {
         "uuid": contact.uuid,
@@ -105,12 +96,12 @@ def read_contact(subject: Subject) -> Iterator[dict[str, Any]]:
     }
 
 
-def read_identities(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_identities(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     for row in Identity.objects.filter(contact_id=subject.contact_id).order_by("pk"):
         yield {"kind": row.kind, "value": row.value, "linked_at": row.linked_at}
 
 
-def read_consents(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_consents(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     is_theirs = Q(contact=subject.contact_id) | Q(contact__merged_into=subject.contact_id)
     rows = ConsentRecord.objects.filter(is_theirs).order_by("pk")
     for row in rows.iterator(500):
@@ -134,7 +125,7 @@ def read_consents(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_answers(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_answers(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="")
     for row in rows.order_by("pk").iterator(500):
         yield {
@@ -149,7 +140,31 @@ def read_answers(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_accesses(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_wishes(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
+    for row in MailPreference.objects.filter(contact=subject.contact_id):
+        yield {"mails": row.frequency, "paused_until": row.paused_until, "said_at": row.changed_at}
+
+
+def read_requests(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
+    """What they asked for before, by whom it was worked on left out."""
+    rows = PrivacyRequest.objects.filter(contact=subject.contact_id).order_by("pk")
+    for row in rows:
+        yield {
+            "asked_for": row.kind,
+            "law": row.law,
+            "details": row.details,
+            "status": row.status,
+            "received_at": row.received_at,
+            "due_on": row.due_on,
+            "extension_reason": row.extension_reason,
+            "closed_at": row.closed_at,
+            "outcome": row.outcome,
+        }
+    for since in Restriction.objects.filter(contact=subject.contact_id).values_list("since"):
+        yield {"asked_for": "restrict", "status": "in force", "received_at": since[0]}
+
+
+def read_accesses(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     """When somebody of staff looked; who it was is their own personal data."""
     for row in AccessRecord.objects.about(subject.contact_id).order_by("pk").iterator(500):
         yield {"at": row.accessed_at, "did": row.kind, "what": row.what}
@@ -285,6 +300,8 @@ def register() -> None:
                 Table("names", "Names by which we know you", read_identities),
                 Table("consents", "What you allowed and refused", read_consents),
                 Table("banner_answers", "What your browsers answered to the banner", read_answers),
+                Table("wishes", "How often you want mail", read_wishes),
+                Table("requests", "What you asked for about your data", read_requests),
                 Table("accesses", "When staff looked at your data", read_accesses),
             ),
         )

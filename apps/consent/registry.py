@@ -51,6 +51,7 @@ class Subject:
     user_ids: tuple[str, ...] = ()
     browsers: tuple[str, ...] = ()
     full_names: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
 
     # Shorter ones stand in anything by chance.
     SHORTEST = 3
@@ -65,7 +66,13 @@ class Subject:
     @property
     def words(self) -> list[str]:
         """The names as they may stand within some text, in lower case."""
-        names = (*self.emails, *self.user_ids, *self.browsers, *self.full_names)
+        names = (
+            *self.emails,
+            *self.user_ids,
+            *self.browsers,
+            *self.full_names,
+            *self.phones,
+        )
         return [name.lower() for name in names if len(name) >= self.SHORTEST]
 
 
@@ -87,7 +94,7 @@ class Table:
 
     name: str
     label: str
-    rows: Callable[[Subject], Iterable[Mapping[str, Any]]]
+    rows: Callable[[Subject, datetime], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from apps.consent.models import (
     Purpose,
     Restriction,
     Status,
+    Suppression,
 )
 from apps.consent.recording import Statement
 from apps.consent.signals import mail_wanted, restricted
@@ -32,6 +33,8 @@ State = PrivacyRequest.Status
 PROOF_LIFETIME = timedelta(days=7)
 # The rule for how long a copy can be downloaded.
 COPIES = "privacy_exports"
+# Whoever writes a file is through by then.
+LEFT_ALONE = timedelta(days=1)
 # Nothing can be taken from somebody by these, so nobody has to prove anything.
 WITHOUT_PROOF = frozenset({Kind.OBJECT, Kind.OPT_OUT})
 PERSON = "the person"
@@ -51,6 +54,8 @@ def ask(
 
     Asked again while it is open, it is the same request, and the mail is sent once more.
     """
+    if kind == Kind.ERASE:
+        erasure.stand_still(contact_id=contact.pk, now=now)
     Contact.objects.select_for_update().get(pk=contact.pk)
     known = PrivacyRequest.objects.filter(
         contact=contact, kind=kind, status__in=[State.UNVERIFIED, State.OPEN]
@@ -66,6 +71,8 @@ def ask(
 @transaction.atomic
 def verify(*, request: PrivacyRequest, by: str, now: datetime) -> PrivacyRequest:
     """Somebody has proved who they are, or staff has checked it; what needs no hand is done."""
+    if request.kind == Kind.ERASE:
+        erasure.stand_still(contact_id=request.contact_id, now=now)
     request = _locked(request)
     if request.status != State.UNVERIFIED:
         return request
@@ -118,7 +125,7 @@ def go_on(*, now: datetime) -> int:
     for request in PrivacyRequest.objects.filter(file_until__lte=now):
         remove_copy(request)
         count += 1
-    return count
+    return count + _tidy(now)
 
 
 def remove_copy(request: PrivacyRequest) -> None:
@@ -126,9 +133,32 @@ def remove_copy(request: PrivacyRequest) -> None:
     PrivacyRequest.objects.filter(pk=request.pk).update(file_until=None)
 
 
+def can_mail(contact: Contact) -> bool:
+    """Whether a link reaches them; otherwise staff has to find out whether it is them."""
+    if not contact.email:
+        return False
+    found = services.find_suppression(contact.email)
+    return found is None or found.reason in Suppression.REVOCABLE
+
+
+@transaction.atomic
+def close_for_nobody(*, contact_id: int, now: datetime) -> None:
+    """What an erased person asked for before; that they asked is kept, a copy of their data not."""
+    rows = PrivacyRequest.objects.filter(contact=contact_id)
+    for request in rows.exclude(status__in=[State.UNVERIFIED, State.OPEN], file_until=None):
+        remove_copy(request)
+    rows.update(details="")
+    for request in rows.filter(status__in=[State.UNVERIFIED, State.OPEN]).select_for_update():
+        _close(request, State.EXPIRED, "They were erased meanwhile.", CUEPOST, now)
+
+
 def path_of(request: PrivacyRequest) -> Path:
     """Where the copy lies."""
-    return Path(settings.CUEPOST_HOME) / "exports" / f"{request.uuid.hex}.zip"
+    return _folder() / f"{request.uuid.hex}.zip"
+
+
+def _folder() -> Path:
+    return Path(settings.CUEPOST_HOME) / "exports"
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -167,7 +197,7 @@ def _due_on(request: PrivacyRequest, *, is_extended: bool = False) -> date:
 
 
 def _ask_for_proof(request: PrivacyRequest, now: datetime) -> None:
-    if not request.contact.email:
+    if not request.contact.email or not can_mail(request.contact):
         return
     mail_wanted.send(
         sender=PrivacyRequest,
@@ -225,6 +255,8 @@ def _hand_out(request: PrivacyRequest, now: datetime) -> int:
         export.write(
             contact=request.contact, path=path_of(request), by=request.verified_by, now=now
         )
+    except export.Busy:
+        return 0
     except OSError:
         logger.exception("The copy for privacy request %d can't be written.", request.pk)
         return 0
@@ -251,12 +283,36 @@ def _hand_out(request: PrivacyRequest, now: datetime) -> int:
     return 1
 
 
+def _tidy(now: datetime) -> int:
+    """Remove files that belong to no request any more: of a writer that died, say."""
+    kept = {path_of(row).name for row in PrivacyRequest.objects.exclude(file_until=None)}
+    lost = [
+        path
+        for path in _folder().glob("*")
+        if path.name not in kept and path.stat().st_mtime < (now - LEFT_ALONE).timestamp()
+    ]
+    for path in lost:
+        path.unlink(missing_ok=True)
+    return len(lost)
+
+
 def _expire(now: datetime) -> int:
     """Who never proved that it was them asked for nothing."""
     late = PrivacyRequest.objects.filter(
         status=State.UNVERIFIED, received_at__lte=now - PROOF_LIFETIME
     )
-    return late.update(status=State.EXPIRED, closed_at=now, details="")
+    return sum(_end(request, now) for request in late.select_related("contact"))
+
+
+@transaction.atomic
+def _end(request: PrivacyRequest, now: datetime) -> bool:
+    """Whom no mail reaches, staff has to check; those stay."""
+    request = _locked(request)
+    if request.status != State.UNVERIFIED or not can_mail(request.contact):
+        return False
+    request.details = ""
+    _close(request, State.EXPIRED, "", CUEPOST, now)
+    return True
 
 
 def _close(request: PrivacyRequest, status: str, outcome: str, by: str, now: datetime) -> None:

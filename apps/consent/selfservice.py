@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.consent import links, requests, rights
 from apps.consent.models import PrivacyRequest
+from apps.contacts import services as contacts
 from apps.contacts.models import Contact
 from apps.core import tokens
 
@@ -48,7 +49,7 @@ def ask(request: HttpRequest, token: str) -> HttpResponse:
     if contact is None or kind not in OFFERED:
         return _render(request, "link_not_valid", status=404)
     asked = rights.ask(contact=contact, kind=kind, by=rights.PERSON, now=timezone.now())
-    return _render(request, "privacy_asked", {"asked": asked, "has_mail": bool(contact.email)})
+    return _render(request, "privacy_asked", {"asked": asked, "has_mail": rights.can_mail(contact)})
 
 
 @never_cache
@@ -84,7 +85,7 @@ def download(request: HttpRequest, token: str) -> HttpResponseBase:
 
 def _find_contact(token: str) -> Contact | None:
     try:
-        return Contact.objects.filter(uuid=links.read_uuid(links.PREFERENCES, token)).first()
+        return contacts.find_by_uuid(links.read_uuid(links.PREFERENCES, token))
     except tokens.BadToken:
         return None
 

@@ -268,5 +268,5 @@ def _lift_unsubscription(granted: list[int], statements: list[Statement]) -> Non
     hashes = [_email_hash(email or "") for email in emails.values_list("email", flat=True)]
     Suppression.objects.filter(
         email_hash__in=hashes,
-        reason__in=[Suppression.Reason.UNSUBSCRIBED, Suppression.Reason.ERASED],
+        reason__in=Suppression.REVOCABLE,
     ).delete()

@@ -85,12 +85,12 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
         return count + int(cursor.rowcount)
 
 
-def read(subject: Subject) -> Iterator[dict[str, Any]]:
+def read(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = Event.objects.filter(
         Q(contact_id=subject.contact_id)
         | Q(contact=None, anonymous_id__in=subject.browsers) & ~Q(anonymous_id="")
     )
-    for event in rows.select_related("source").order_by("received_at", "id").iterator(2_000):
+    for event in rows.select_related("source").order_by("received_at", "id").iterator(500):
         yield {
             "type": event.type,
             "name": event.name,
@@ -104,7 +104,7 @@ def read(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_sources(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_sources(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     """Where the data came from (GDPR Art. 15 (1) g)."""
     rows = Event.objects.filter(contact_id=subject.contact_id).values("source__name")
     for row in rows.annotate(count=Count("pk"), last=Max("received_at")).order_by("source__name"):

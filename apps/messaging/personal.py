@@ -57,7 +57,7 @@ def _cancel(subject: Subject, now: datetime) -> None:
     queued.update(status=Status.SKIPPED, reason=REASON, closed_at=now)
 
 
-def read(subject: Subject) -> Iterator[dict[str, Any]]:
+def read(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = Message.objects.filter(contact_id=subject.contact_id).order_by("queued_at", "pk")
     rows = rows.select_related("content", "reading", "template_version__template")
     for message in rows.iterator(200):
@@ -85,7 +85,7 @@ def read(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_recipients(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_recipients(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     """Who got the data (GDPR Art. 15 (1) c): whoever delivers the mails."""
     sent = Message.objects.filter(contact_id=subject.contact_id).exclude(sent_at=None)
     found = sent.aggregate(count=Count("pk"), first=Min("sent_at"), last=Max("sent_at"))

@@ -143,11 +143,11 @@ def _compose(row: ServiceMail, now: datetime) -> TwoPartMail | None:
 
 
 def _obstacle(row: ServiceMail, now: datetime) -> str:
-    """Why it must not go. Who only unsubscribed may ask again; who complained gets nothing."""
+    """Why it must not go. Who unsubscribed or was erased may ask; who complained gets nothing."""
     if now - row.queued_at > LATEST:
         return "too_late"
     found = consent.find_suppression(row.email)
-    is_silent = found is not None and found.reason != Suppression.Reason.UNSUBSCRIBED
+    is_silent = found is not None and found.reason not in Suppression.REVOCABLE
     return "suppressed" if is_silent else ""
 
 

@@ -33,7 +33,8 @@ class Subject:
 
 
 def contacts_matching(condition: Condition, *, as_of: datetime) -> ContactQuerySet:
-    """Everybody who meets the condition at that time; a queryset like any other.
+    """Everybody who meets the condition at that time; a queryset like any other. Whose data may be
+    kept and not used isn't among them.
 
     Raises ConditionError where it names segments that can't be used, or speaks of an enrollment.
     """
@@ -43,7 +44,7 @@ def contacts_matching(condition: Condition, *, as_of: datetime) -> ContactQueryS
         return render(condition, Scope(contact, as_of, as_of, library))
 
     write(Sql("contact"))
-    return Contact.objects.present().filter(_Meets(write))
+    return Contact.objects.present().filter(_Meets(write), restriction=None)
 
 
 class _Meets(Expression):

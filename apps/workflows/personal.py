@@ -30,7 +30,7 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     return lines + len(ids) + len(refused)
 
 
-def read_passages(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_passages(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = Enrollment.objects.filter(contact_id=subject.contact_id).select_related("workflow")
     for row in rows.order_by("pk").iterator(500):
         yield {
@@ -45,9 +45,9 @@ def read_passages(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def read_decisions(subject: Subject) -> Iterator[dict[str, Any]]:
+def read_decisions(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
     rows = StepLog.objects.filter(enrollment__contact_id=subject.contact_id)
-    for line in rows.select_related("enrollment__workflow").order_by("pk").iterator(2_000):
+    for line in rows.select_related("enrollment__workflow").order_by("pk").iterator(500):
         yield {
             "workflow": line.enrollment.workflow.name,
             "passage": line.enrollment_id,
@@ -56,6 +56,17 @@ def read_decisions(subject: Subject) -> Iterator[dict[str, Any]]:
             "outcome": line.outcome,
             "values": line.values,
             "decided_at": line.logged_at,
+        }
+
+
+def read_refusals(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
+    rows = EntryRefusal.objects.filter(contact_id=subject.contact_id).select_related("workflow")
+    for row in rows.order_by("pk").iterator(500):
+        yield {
+            "workflow": row.workflow.name,
+            "reason": row.reason,
+            "values": row.values,
+            "refused_at": row.refused_at,
         }
 
 
@@ -83,6 +94,7 @@ def register() -> None:
             tables=(
                 Table("workflows", "Automatic conversations you were in", read_passages),
                 Table("decisions", "What was decided in them, and on which values", read_decisions),
+                Table("not_entered", "Automatic conversations you were left out of", read_refusals),
             ),
         )
     )

@@ -1,20 +1,25 @@
 """After an erasure nobody finds the person, whatever was being done with them."""
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from apps.commerce.models import Cart, Order
-from apps.consent import erasure, services
+from apps.consent import erasure, services, signups
 from apps.consent.models import ConsentRecord, Erasure, Suppression
-from apps.contacts.models import Contact, Identity
+from apps.contacts import merging
+from apps.contacts.models import Contact, Identity, MergeLog
 from apps.core import services as core
 from apps.events.models import Event, InboxEvent
 from apps.messaging.models import Message, MessageContent
 from apps.workflows.models import Enrollment
+from tests.factories.consent import SignupFormFactory
+from tests.factories.contacts import ContactFactory
 from tests.privacy import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,6 +126,64 @@ def test_what_comes_later_under_the_old_names_brings_nothing_back(client):
     assert newcomer.pk != contact.pk
     assert not newcomer.orders.exists()
     assert services.is_suppressed(person.EMAIL)
+
+
+def test_who_signs_up_anew_is_somebody_new_and_is_written_to(client):
+    erased = person.leave_traces(client)
+    erase(erased)
+    form = SignupFormFactory(is_double_opt_in=True)
+    entry = signups.Entry(email=person.EMAIL, texts={}, topics=[], trace=signups.Trace())
+    now = timezone.now()
+    mail.outbox.clear()
+
+    asked_for = signups.sign_up(form=form, entry=entry, now=now)
+    core.tick(now=now + timedelta(seconds=1))
+    asked = [letter.to for letter in mail.outbox]
+    signups.confirm(signup_uuid=asked_for.uuid, trace=signups.Trace(), now=now)
+
+    assert asked == [[person.EMAIL]]
+    assert Contact.objects.get(email=person.EMAIL).pk != erased.pk
+    assert not services.is_suppressed(person.EMAIL)
+
+
+def test_who_was_merged_into_them_is_nobody_either():
+    now = timezone.now()
+    kept, merged = ContactFactory(email="ada@example.com"), ContactFactory()
+    merging.merge(survivor_id=kept.pk, merged_id=merged.pk, by="staff", now=now)
+    old = merged.uuid
+
+    erase(kept)
+
+    merged.refresh_from_db()
+    assert merged.erased_at is not None
+    assert merged.uuid != old
+    assert not MergeLog.objects.exists()
+
+
+def test_an_erasure_waits_for_the_batch_that_knows_the_person(client):
+    contact = ContactFactory(email="ada@example.com")
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT number FROM events_shard FOR UPDATE")
+        waiting = Thread(target=begin_elsewhere, args=[contact.pk])
+        waiting.start()
+        waiting.join(0.5)
+        # The batch can still write the person down: nobody has locked them yet.
+        cursor.execute("SET lock_timeout = '1s'; SELECT 1 FROM contacts_contact FOR UPDATE")
+        was_waiting = waiting.is_alive()
+        cursor.execute("COMMIT")
+    other.close()
+    waiting.join(10)
+
+    contact.refresh_from_db()
+    assert was_waiting
+    assert contact.erased_at is not None
+
+
+def begin_elsewhere(contact_id: int) -> None:
+    contact = Contact.objects.get(pk=contact_id)
+    erasure.begin(contact=contact, by="staff", now=timezone.now())
+    connection.close()
 
 
 def test_an_erasure_that_was_broken_off_goes_on(client, monkeypatch):

@@ -11,10 +11,14 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.consent import links, policy, rights
+from apps.consent import links, policy, rights, selectors
+from apps.consent import services as consent
 from apps.consent.models import PrivacyRequest, PrivacyRequestStep, Restriction
+from apps.contacts import merging
 from apps.contacts.models import Contact
 from apps.core import services as core
+from apps.segments.compiler import contacts_matching
+from apps.segments.conditions import parse
 from apps.workflows.models import Enrollment, EntryRefusal
 from tests.factories.accounts import StaffFactory
 from tests.factories.consent import grant
@@ -98,6 +102,69 @@ def test_an_erasure_by_the_person_themselves(client):
 
     assert person.traces() == []
     assert PrivacyRequest.objects.get().status == State.DONE
+
+
+def test_who_can_not_be_mailed_waits_for_staff_and_not_for_a_link(client):
+    now = timezone.now()
+    contact = ContactFactory(email="ada@example.com")
+    consent.suppress(emails=[contact.email], reason="complained", now=now)
+
+    page = ask(client, contact, "export")
+    rights.go_on(now=now + rights.PROOF_LIFETIME * 2)
+    deliver()
+
+    request = PrivacyRequest.objects.get()
+    assert "one of us will look at it" in page.content.decode()
+    assert (request.status, mail.outbox) == (State.UNVERIFIED, [])
+    client.force_login(StaffFactory(is_superuser=True))
+    PrivacyRequest.objects.update(received_at=now - timedelta(days=8))
+    assert "To be checked" in client.get("/admin/").content.decode()
+    client.post(reverse("admin:consent_privacyrequest_prove", args=[request.pk]))
+    request.refresh_from_db()
+    assert request.status == State.OPEN
+
+
+def test_a_link_in_the_mail_of_a_merged_contact_is_about_the_one_who_stayed(client):
+    kept, merged = ContactFactory(email="ada@example.com"), ContactFactory()
+    path = links.preferences_url(merged.uuid).partition("/preferences/")[2]
+    merging.merge(survivor_id=kept.pk, merged_id=merged.pk, by="staff", now=timezone.now())
+
+    client.post(f"/privacy/ask/{path}", {"kind": "opt_out"})
+    asked = PrivacyRequest.objects.get().contact
+    rights.erasure.begin(contact=kept, by="staff", now=timezone.now())
+
+    assert asked == kept
+    assert client.post(f"/privacy/ask/{path}", {"kind": "opt_out"}).status_code == 404
+
+
+def test_what_somebody_asked_for_before_is_closed_when_they_are_erased():
+    now = timezone.now()
+    contact = ContactFactory(email="ada@example.com")
+    rights.ask(contact=contact, kind="export", by="staff", now=now)
+    rights.go_on(now=now)
+    correct = rights.ask(contact=contact, kind="correct", by="staff", now=now, details="Ada!")
+    copy = PrivacyRequest.objects.get(kind="export")
+
+    rights.ask(contact=contact, kind="erase", by="staff", now=now)
+    rights.erasure.finish_all(now=now)
+
+    correct.refresh_from_db()
+    assert (correct.status, correct.details) == (State.EXPIRED, "")
+    assert correct.steps.last().what == "expired"
+    assert not rights.path_of(copy).exists()
+
+
+def test_a_file_that_a_dead_writer_left_is_removed(tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "1.zip.x.part").touch()
+
+    rights.go_on(now=timezone.now())
+    was_left_alone = list(folder.iterdir()) != []
+    rights.go_on(now=timezone.now() + timedelta(days=2))
+
+    assert was_left_alone
+    assert list(folder.iterdir()) == []
 
 
 def test_nothing_happens_by_looking(client):
@@ -186,6 +253,8 @@ def test_whose_data_is_restricted_gets_no_mail_and_enters_nothing(client):
     assert EntryRefusal.objects.filter(reason="restricted").exists()
     assert len(mail.outbox) == sent
     assert Restriction.objects.filter(contact=contact).exists()
+    everybody = parse({"did_not": "Something Else"})
+    assert not contacts_matching(everybody, as_of=timezone.now()).exists()
 
 
 def test_staff_works_through_the_queue(client):
@@ -226,6 +295,28 @@ def test_what_is_overdue_stands_on_the_front_page(client):
     assert "Overdue" in client.get("/admin/").content.decode()
     listed = client.get("/admin/consent/privacyrequest/?due=overdue").content.decode()
     assert "days late" in listed
+
+
+def test_the_queue_counts_what_was_asked_in_a_year(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    now = timezone.now()
+    asked = now - timedelta(days=40)
+    for answered, is_done in ((2, True), (35, False)):
+        request = rights.ask(contact=ContactFactory(), kind="correct", by="staff", now=asked)
+        rights.close(
+            request=request,
+            is_done=is_done,
+            outcome="x",
+            by="staff",
+            now=asked + timedelta(days=answered),
+        )
+    rights.ask(contact=ContactFactory(), kind="correct", by="staff", now=now - timedelta(days=400))
+
+    (numbers,) = selectors.measure_requests(now)
+
+    assert (numbers.received, numbers.done, numbers.refused, numbers.late) == (2, 1, 1, 1)
+    assert numbers.median_days == pytest.approx(18.5)
+    assert "18.5 days" in client.get("/admin/consent/privacyrequest/").content.decode()
 
 
 def test_it_is_extended_once():

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from apps.consent import rights
+from apps.consent import rights, selectors
 from apps.consent.models import Erasure, PrivacyRequest, Restriction
 from apps.core.backoffice import ChoiceFilter, Question, ReadOnlyAdmin, has_perm, page_action
 from apps.core.pages import object_url
@@ -47,7 +47,12 @@ class ReasonForm(forms.Form):
 class DueFilter(ChoiceFilter):
     title = "due"
     parameter_name = "due"
-    choices_in_words = (("open", "to be done"), ("overdue", "overdue"), ("closed", "closed"))
+    choices_in_words = (
+        ("open", "to be done"),
+        ("overdue", "overdue"),
+        ("check", "to be checked who asks"),
+        ("closed", "closed"),
+    )
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         match self.value():
@@ -55,6 +60,8 @@ class DueFilter(ChoiceFilter):
                 return queryset.open()
             case "overdue":
                 return queryset.overdue(timezone.now().date())
+            case "check":
+                return queryset.filter(status=State.UNVERIFIED)
             case "closed":
                 return queryset.exclude(status__in=[State.OPEN, State.UNVERIFIED])
         return queryset
@@ -76,6 +83,7 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         "Nobody has asked yet. People ask on the preference page, to which each mail leads; what "
         "reaches you by letter or phone you add here."
     )
+    list_before_template = "admin/consent/privacy_numbers.html"
     change_form_template = "admin/consent/privacy_request_page.html"
     actions_detail = ["prove", "extend", "done", "refuse", "lift"]
 
@@ -89,6 +97,12 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
             return "–"
         left = (request.due_on - timezone.now().date()).days
         return f"{request.due_on:%Y-%m-%d}" + (f", {-left} days late" if left < 0 else "")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        numbers = {"numbers": selectors.measure_requests(timezone.now())}
+        return super().changelist_view(request, {**(extra_context or {}), **numbers})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return has_perm(request, "consent.add_privacyrequest")

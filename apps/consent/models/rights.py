@@ -1,7 +1,7 @@
 """What people ask for about their data, by when it is due, and what became of it."""
 
 import uuid
-from datetime import date
+from datetime import date, datetime
 from typing import Self
 
 import pgtrigger
@@ -16,6 +16,11 @@ OPEN = Q(status="open")
 class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
     def open(self) -> Self:
         return self.filter(OPEN)
+
+    def to_be_checked(self, asked_before: datetime) -> Self:
+        """Whom no link reaches, or who has not followed it: staff has to find out who asks."""
+        is_late = Q(contact__email=None) | Q(received_at__lt=asked_before)
+        return self.filter(is_late, status="unverified")
 
     def overdue(self, today: date) -> Self:
         return self.open().filter(due_on__lt=today)

@@ -18,6 +18,9 @@ class Suppression(Personal):
         BOUNCED = "bounced", "hard bounce"
         COMPLAINED = "complained", "spam complaint"
 
+    # Who is silent for one of these may ask for mail again, and gets what has to be confirmed.
+    REVOCABLE = (Reason.UNSUBSCRIBED, Reason.ERASED)
+
     email_hash = models.CharField(max_length=64, unique=True)
     reason = models.CharField(max_length=16, choices=Reason)
     suppressed_at = models.DateTimeField()

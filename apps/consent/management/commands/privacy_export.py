@@ -25,6 +25,8 @@ class Command(BaseCommand):
             counts = export.write(contact=contact, path=path, by="a command", now=timezone.now())
         except OSError as problem:
             raise CommandError(f"{path} can't be written: {problem.strerror}.") from problem
+        except export.Busy as problem:
+            raise CommandError(str(problem)) from problem
         for name, count in counts.items():
             self.stdout.write(f"{name}: {count:,}")
         self.stdout.write(f"Written to {path}.")
