@@ -38,8 +38,10 @@ def install(**_: Any) -> None:
 
 
 def check(*, key: str, keep_days: int | None) -> None:
-    """Raise NotAllowed where a rule can't be set to so many days."""
-    store = stores()[key]
+    """Raise NotAllowed where a rule can't be set to so many days; one without data may be any."""
+    store = stores().get(key)
+    if store is None:
+        return
     if keep_days is None and store.has_to_end:
         raise NotAllowed("These can’t be kept for ever.")
     if keep_days is not None and keep_days < store.least_days:

@@ -17,7 +17,7 @@ from django_celery_beat.models import (
 from apps.accounts import services as accounts
 from apps.accounts.models import AccessRecord, User
 from apps.commerce.models import Cart, Order, Product
-from apps.consent import banners, signups
+from apps.consent import banners, rights, signups
 from apps.consent import services as consent
 from apps.consent.facts import Entry, Trace
 from apps.consent.models import (
@@ -29,7 +29,9 @@ from apps.consent.models import (
     Jurisdiction,
     LiftedSuppression,
     PendingSignup,
+    PrivacyRequest,
     Purpose,
+    Retention,
     SignupForm,
     Suppression,
     Topic,
@@ -81,6 +83,15 @@ def _foreign_signal() -> ForeignSignal:
 
 def _signup() -> PendingSignup:
     return signups.sign_up(form=SignupFormFactory(), entry=Entry(email="ada@example.com"), now=NOON)
+
+
+def _privacy_request() -> PrivacyRequest:
+    return rights.ask(contact=ContactFactory(), kind="correct", by="ada", now=NOON, details="Ada!")
+
+
+def _retention() -> Retention:
+    """One of an app that isn't there any more."""
+    return Retention.objects.create(key=f"data-{Retention.objects.count()}", keep_days=30)
 
 
 def _purpose() -> Purpose:
@@ -187,9 +198,11 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     Order: OrderFactory,
     PendingSignup: _signup,
     PeriodicTask: _task,
+    PrivacyRequest: _privacy_request,
     Product: ProductFactory,
     Purpose: _purpose,
     RejectedEvent: RejectedEventFactory,
+    Retention: _retention,
     Segment: SegmentFactory,
     ServiceMail: _service_mail,
     SignupForm: lambda: SignupFormFactory(topics=["tea", "news"], extra_fields=["first_name"]),

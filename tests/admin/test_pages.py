@@ -24,12 +24,12 @@ READ_ONLY = pytest.mark.parametrize(
     ids=lambda model: model.__name__,
 )
 # A page's session and user, then the rows and their number, and what some filters offer.
-# Where people are shown, the access log is told.
+# Where people are shown, the access log is told; retention counts what would go of each kind.
 QUERIES_OF_A_LIST = {
     "AccessRecord": 5, "Cart": 5, "ConsentRecord": 5, "Contact": 5, "Enrollment": 6, "Event": 5,
     "Message": 5, "Order": 5, "ServiceMail": 5, "Suppression": 5, "User": 5, "AnonymousConsent": 5,
     "Banner": 5, "PendingSignup": 6, "Jurisdiction": 6, "WordingVersion": 5, "LiftedSuppression": 5,
-    "MergeLog": 5, "MergeSuggestion": 5,
+    "MergeLog": 5, "MergeSuggestion": 5, "PrivacyRequest": 6, "Retention": 16,
 }  # fmt: skip
 
 
