@@ -44,10 +44,13 @@ def chromium() -> Iterator[Any]:
 def _forget() -> Iterator[None]:
     """Write keys and fields are kept in the process for some seconds; a test's are gone sooner."""
     from apps.contacts import fields
+    from apps.events import definitions
     from apps.events import services as events
 
     events.forget_keys()
     fields.forget()
+    definitions.forget()
     yield
     events.forget_keys()
     fields.forget()
+    definitions.forget()

@@ -30,6 +30,9 @@ class Kind(Enum):
 
 KINDS = {kind.value: kind for kind in Kind}
 ABOUT_CARTS = frozenset({Kind.ADDED, Kind.REMOVED, Kind.LISTED, Kind.CHECKOUT})
+# Told twice they would count twice.
+STEPS = frozenset({Kind.ADDED, Kind.REMOVED})
+TOLD = frozenset({"track", "duplicate"})
 
 
 class Told(msgspec.Struct):
@@ -61,11 +64,15 @@ class Fact(msgspec.Struct):
     def is_about_cart(self) -> bool:
         return self.kind in ABOUT_CARTS
 
+    @property
+    def is_step(self) -> bool:
+        return self.kind in STEPS
+
 
 def read(event: ProcessedEvent) -> Fact | None:
     """Read an event; None where it isn't one of ours. Nothing that a shop sends makes it fail."""
     kind = KINDS.get(event.name)
-    if kind is None or event.type != "track":
+    if kind is None or event.type not in TOLD:
         return None
     told = event.properties
     fact = Fact(

@@ -11,9 +11,15 @@ from apps.events.registry import Batch
 def apply(batch: Batch) -> None:
     """Bring carts and orders up to date, and tell each cart event which cart it is about.
 
-    Runs inside the pipeline's transaction. History (`is_backfill`) counts like anything else.
+    Runs inside the pipeline's transaction. History (`is_backfill`) counts like anything else. Of
+    what is told again the books take what lists a whole cart or order: the server's figures win.
     """
-    new = [fact for event in batch.events if (fact := facts.read(event))]
+    repeats = {event.id for event in batch.repeats}
+    new = [
+        fact
+        for event in batch.all_versions()
+        if (fact := facts.read(event)) and not (event.id in repeats and fact.is_step)
+    ]
     if not new and not batch.adoptions:
         return
     adopted = [fact for event in batch.adopted if (fact := facts.read(event))]

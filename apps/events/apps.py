@@ -26,6 +26,7 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.events import (  # noqa: PLC0415 -- models are ready only now
+            definitions,
             lanes,
             merging,
             personal,
@@ -48,6 +49,7 @@ class EventsConfig(AppConfig):
         retention.register()
         assert receivers  # noqa: S101 -- importing it connects them
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
+        post_migrate.connect(definitions.install, sender=self, dispatch_uid="events.definitions")
         register_stage(Stage("events", 30, drain))
         register_probe(Probe("inbox", "Events waiting", measure))
         register_periodic_task(

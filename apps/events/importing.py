@@ -22,7 +22,7 @@ from apps.core.clock import BadInstant, parse_instant
 from apps.core.sheets import SURPLUS, Row, is_text
 from apps.events import log, messages, pipeline, services
 from apps.events.models import Event, InboxEvent, RejectedEvent, Source
-from apps.events.processing import MAX_AHEAD
+from apps.events.timing import MAX_AHEAD
 
 CHUNK = 5000
 # The database may give up on a batch that got in another's way; then the next turn takes it.

@@ -1,6 +1,6 @@
 """What the event log and its inbox hold about people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Q
 
 from apps.consent.registry import Fate, Holding, Subject, Table, register_holding
 from apps.core.database import text_array
-from apps.events.models import Event, InboxEvent, Shard
+from apps.events.models import Event, EventCount, EventDefinition, InboxEvent, Shard
 
 # What may stay of an event as a count: no text that somebody could have typed.
 KEPT = ("product_id", "category", "brand", "currency")
@@ -78,11 +78,25 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
         "kept": text_array(KEPT),
         "limit": limit,
     }
+    _forget_names(subject.words)
     with connection.cursor() as cursor:
         cursor.execute(_REJECTED, values)
         count = int(cursor.rowcount)
         cursor.execute(_ERASE, values)
         return count + int(cursor.rowcount)
+
+
+def _forget_names(words: Sequence[str]) -> None:
+    """A client may have put its person's name into the name of an event, or of a property."""
+    named, shown = Q(), Q()
+    for word in words:
+        named |= Q(name__icontains=word)
+        shown |= Q(seen_properties__icontains=word)
+    if words:
+        learned = EventDefinition.objects.filter(origin=EventDefinition.Origin.LEARNED)
+        learned.filter(named).delete()
+        EventDefinition.objects.filter(shown).update(seen_properties={})
+        EventCount.objects.filter(named).delete()
 
 
 def read(subject: Subject, now: datetime) -> Iterator[dict[str, Any]]:
@@ -127,6 +141,13 @@ def register() -> None:
                     Fate.IMPERSONAL: "reason",
                 },
                 "events.Event": {Fate.ERASED: "anonymous_id name properties context message_id"},
+                "events.EventDefinition": {
+                    Fate.ERASED: "name seen_properties",
+                    Fate.IMPERSONAL: "description schema natural_key",
+                },
+                "events.EventViolation": {Fate.IMPERSONAL: "property reason samples"},
+                "events.EventCount": {Fate.ERASED: "name", Fate.IMPERSONAL: "type"},
+                "events.NaturalKey": {Fate.HASHED: "fingerprint"},
             },
             stop=stop,
             erase=erase,

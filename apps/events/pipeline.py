@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from apps.events import partitions, processing
 from apps.events.models import PROCESSING_FAILED, RejectedEvent
-from apps.events.processing import Item
+from apps.events.work import Item, payload_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,5 +111,5 @@ def _reject(item: Item, problem: Exception, *, now: datetime) -> None:
         reason=PROCESSING_FAILED,
         detail=type(problem).__name__,
         person_keys=item.person_keys,
-        payload=processing.payload_of(item),
+        payload=payload_of(item),
     )

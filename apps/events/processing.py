@@ -1,78 +1,46 @@
 """One batch: doubles out, consent asked, people found, log written, projections told."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from apps.consent import banners
 from apps.consent import services as consent
 from apps.consent.models import Purpose, Status
 from apps.contacts import suggestions
 from apps.contacts.identification import UNVERIFIED
-from apps.contacts.services import Claim, Directory, Mode, Resolution, find_present, resolve
+from apps.contacts.services import Directory, Resolution, resolve
 from apps.contacts.suggestions import Evidence
-from apps.core.clock import BadInstant, parse_instant
-from apps.events import log, messages, privacy, signatures
-from apps.events.messages import Message
+from apps.events import definitions, duplicates, inspection, log, privacy, timing
 from apps.events.models import Event, Source
 from apps.events.privacy import Keep
+from apps.events.quality import Observer
 from apps.events.registry import Batch, ProcessedEvent, projections
-
-# A clock may be this far ahead before we stop believing it.
-MAX_AHEAD = timedelta(minutes=5)
-
-_MODES = {"identify": Mode.IDENTIFY, "alias": Mode.ALIAS}
-
-
-@dataclass(slots=True)
-class Item:
-    """One row of the inbox."""
-
-    id: int
-    source_id: int
-    is_secret: bool
-    is_backfill: bool
-    received_at: datetime
-    message_id: str
-    payload: str
-    person_keys: list[str]
-
-
-@dataclass(slots=True)
-class _Work:
-    """An item on its way through the batch."""
-
-    item: Item
-    message: Message
-    name: str
-    said: dict[str, bool]
-    claim: Claim
-    is_consent_settled: bool = True
-    keep: Keep = Keep.ALL
-    contact_id: int | None = None
-    is_named: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+from apps.events.work import Item, Work, follow_merges, read, reduce
 
 
 def process(items: list[Item], *, now: datetime) -> None:
     """Bring a batch of one shard into effect. Call inside a transaction."""
     sources = {source.pk: source for source in Source.objects.filter(pk__in=_sources(items))}
-    work = [_read(item, sources[item.source_id]) for item in _new(items)]
-    _follow_merges(work)
+    observer = Observer()
+    work = [read(item, sources[item.source_id]) for item in _new(items, observer)]
+    follow_merges(work)
     directory = Directory(one.claim for one in work)
     found = [one.message.contact_id or directory.find(one.claim) for one in work]
     states = privacy.states_of({pk for pk in found if pk is not None})
     _judge(work, found, states, now)
+    plan = definitions.plan()
+    inspection.check(work, plan, sources)
+    duplicates.lock(inspection.name_keys(work, plan))
     resolutions = resolve(claims=[one.claim for one in work], now=now, directory=directory)
     _assign(work, resolutions)
     _record_consents(work, states, sources, now)
+    resolutions = [one for one, its in zip(resolutions, work, strict=True) if not its.is_refused]
+    work = inspection.set_aside(work, observer, now)
 
+    judgment = inspection.judge_keys(work, since=_look_back(items))
     entries = [_entry(one) for one in work]
     log.write(entries)
+    inspection.write_keys(judgment, work, entries)
     _suggest_merges(resolutions, entries, sources, now)
     adoptions = {
         browser: resolution.contact_id
@@ -82,32 +50,40 @@ def process(items: list[Item], *, now: datetime) -> None:
     }
     if adoptions:
         banners.adopt(adoptions=adoptions, now=now)
-    batch = Batch(
-        now=now,
-        events=[
-            entry.event
-            for one, entry in zip(work, entries, strict=True)
-            if one.keep not in (Keep.COUNT, Keep.NOTHING)
-        ],
-        adopted=log.adopt(adoptions, now=now),
-        adoptions=adoptions,
+    batch = _batch(work, entries, adoptions, now)
+    batch.adopted = duplicates.settle(
+        log.adopt(adoptions, now=now), plan=plan, since=duplicates.look_back(now)
     )
     for projection in projections():
         projection.apply(batch)
+    for one, entry in zip(work, entries, strict=True):
+        if not sources[one.item.source_id].is_internal:
+            observer.see(entry.event, said=one.said, faults=one.faults, version=one.version)
+    observer.close(now=now)
 
 
-def payload_of(item: Item) -> dict[str, Any]:
-    payload: dict[str, Any] = msgspec.json.decode(item.payload)
-    return payload
-
-
-def _new(items: list[Item]) -> Iterable[Item]:
+def _new(items: list[Item], observer: Observer) -> list[Item]:
     """Leave out what was processed before, and all but the first of those that are the same."""
     first: dict[tuple[int, str], Item] = {}
     for item in items:
-        first.setdefault((item.source_id, item.message_id), item)
+        if first.setdefault((item.source_id, item.message_id), item) is not item:
+            observer.see_repeat(source_id=item.source_id, received_at=item.received_at)
     known = log.known(first, since=_look_back(items))
-    return [item for pair, item in first.items() if pair not in known]
+    for pair in known:
+        item = first.pop(pair)
+        observer.see_repeat(source_id=item.source_id, received_at=item.received_at)
+    return list(first.values())
+
+
+def _batch(
+    work: list[Work], entries: list[log.Entry], adoptions: dict[str, int], now: datetime
+) -> Batch:
+    """What is handed to the floors above; of what nobody may be known by they hear nothing."""
+    batch = Batch(now=now, adoptions=adoptions)
+    for one, entry in zip(work, entries, strict=True):
+        if one.keep not in (Keep.COUNT, Keep.NOTHING):
+            (batch.repeats if one.is_repeat else batch.events).append(entry.event)
+    return batch
 
 
 def _look_back(items: list[Item]) -> datetime | None:
@@ -121,61 +97,8 @@ def _sources(items: list[Item]) -> set[int]:
     return {item.source_id for item in items}
 
 
-def _read(item: Item, source: Source) -> _Work:
-    message = messages.decode(item.payload)
-    names = messages.read_names(message)
-    signature = None if item.is_secret else messages.read_signature(message.context)
-    is_signed = (
-        signature is not None
-        and names.user_id is not None
-        and signatures.is_valid(signature, user_id=names.user_id, source=source)
-    )
-    claim = Claim(
-        mode=_MODES.get(message.type, Mode.TRACK),
-        is_trusted=item.is_secret,
-        user_id=names.user_id,
-        email=names.email,
-        anonymous_id=names.anonymous_id,
-        previous_id=names.previous_id,
-        previous_user_id=names.previous_user_id,
-        traits=_traits(message) if message.type == "identify" else None,
-        is_signed=is_signed,
-    )
-    remarks = [f"blocked {field}" for field in names.blocked]
-    remarks += [signatures.WRONG] if signature and not is_signed else []
-    name = messages.event_name(message)
-    # Whoever brings history in answers for it; our own events are asked about where they arise.
-    is_settled = source.is_consent_settled or source.is_internal or item.is_backfill
-    return _Work(
-        item,
-        message,
-        name,
-        privacy.preferences(message.context),
-        claim,
-        is_settled,
-        remarks=remarks,
-    )
-
-
-def _traits(message: Message) -> dict[str, Any]:
-    """An identify call's traits; RudderStack's clients put them into the context."""
-    nested = (message.context or {}).get("traits")
-    return {**(nested if isinstance(nested, dict) else {}), **(message.traits or {})}
-
-
-def _follow_merges(work: list[_Work]) -> None:
-    """Only our own events name the contact itself; meanwhile it may be gone, or be another one."""
-    named = [one for one in work if one.message.contact_id]
-    if not named:
-        return
-    present = find_present({one.message.contact_id or 0 for one in named})
-    for one in named:
-        one.is_named = True
-        one.message.contact_id = present.get(one.message.contact_id or 0)
-
-
 def _judge(
-    work: list[_Work], found: list[int | None], states: privacy.States, now: datetime
+    work: list[Work], found: list[int | None], states: privacy.States, now: datetime
 ) -> None:
     """Decide what is kept, event by event: a refusal counts from the moment it is made."""
     may_track = _may_track(work, found, now)
@@ -200,10 +123,10 @@ def _judge(
         elif is_allowed is False and (one.item.is_secret or contact_id):
             refusals[person] = Status.DENIED
         if one.keep is not Keep.ALL:
-            _reduce(one)
+            reduce(one)
 
 
-def _may_track(work: list[_Work], found: list[int | None], now: datetime) -> dict[int | None, bool]:
+def _may_track(work: list[Work], found: list[int | None], now: datetime) -> dict[int | None, bool]:
     """Ask about those whose events say nothing, where that is no yes by itself."""
     silent = {
         contact_id
@@ -213,21 +136,7 @@ def _may_track(work: list[_Work], found: list[int | None], now: datetime) -> dic
     return privacy.may_track(silent, now) if silent else {}
 
 
-def _reduce(one: _Work) -> None:
-    """Find who is meant without making, linking or changing anybody.
-
-    So the order of somebody we know stops their reminder, and that of a stranger stays nobody's.
-    """
-    claim = one.claim
-    is_wanted = one.item.is_secret and any(one.said.values())
-    if is_wanted and (one.keep is Keep.ESSENTIALS or claim.mode is Mode.IDENTIFY):
-        # Somebody who refuses tracking and asks for mail is a contact all the same.
-        claim.may_link = False
-    else:
-        claim.mode = Mode.FIND
-
-
-def _assign(work: list[_Work], resolutions: list[Resolution]) -> None:
+def _assign(work: list[Work], resolutions: list[Resolution]) -> None:
     for one, resolution in zip(work, resolutions, strict=True):
         one.contact_id = resolution.contact_id
         if one.is_named:
@@ -258,7 +167,7 @@ def _suggest_merges(
 
 
 def _record_consents(
-    work: list[_Work], states: privacy.States, sources: dict[int, Source], now: datetime
+    work: list[Work], states: privacy.States, sources: dict[int, Source], now: datetime
 ) -> None:
     said = [one for one in work if one.said and one.contact_id is not None]
     if not said:
@@ -283,14 +192,19 @@ def _record_consents(
         consent.record_consents(statements=fresh, now=now)
 
 
-def _entry(one: _Work) -> log.Entry:
+def _entry(one: Work) -> log.Entry:
     item, message = one.item, one.message
     if one.keep is Keep.NOTHING:
         return _trace(item)
-    sent_at, original_at = _instant(message.sent_at), _told_at(message)
-    occurred_at, note = _occurred(item.received_at, sent_at, original_at)
+    sent_at, original_at = timing.instant(message.sent_at), timing.told_at(message)
+    occurred_at, note = timing.occurred(item.received_at, sent_at, original_at)
     if note or (original_at is None and message.timestamp is not None):
         one.notes["clock"] = note or "unreadable"
+    if one.version and (better := one.version.counting):
+        one.notes["duplicate_of"] = {
+            "source_id": better.source_id,
+            "message_id": better.message_id,
+        }
     is_counted = one.keep is Keep.COUNT
     context = (message.context or {}) if one.keep is Keep.ALL else {}
     if "cuepost" in context or (one.notes and not is_counted):
@@ -301,7 +215,7 @@ def _entry(one: _Work) -> log.Entry:
         id=0,
         contact_id=None if is_counted else one.contact_id,
         anonymous_id=(one.claim.anonymous_id or "") if one.keep is Keep.ALL else "",
-        type=message.type,
+        type=Event.Type.DUPLICATE.value if "duplicate_of" in one.notes else message.type,
         name=one.name,
         properties=_properties(one),
         context=context,
@@ -335,35 +249,7 @@ def _trace(item: Item) -> log.Entry:
     return log.Entry(event, None, None)
 
 
-def _properties(one: _Work) -> dict[str, Any]:
+def _properties(one: Work) -> dict[str, Any]:
     message = one.message
     told = message.traits if message.type in ("identify", "group") else message.properties
     return privacy.countable(told or {}) if one.keep is Keep.COUNT else told or {}
-
-
-def _told_at(message: Message) -> datetime | None:
-    return _instant(message.original_timestamp) or _instant(message.timestamp)
-
-
-def _instant(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return parse_instant(value)
-    except BadInstant:
-        return None
-
-
-def _occurred(
-    received_at: datetime, sent_at: datetime | None, told_at: datetime | None
-) -> tuple[datetime, str]:
-    """Correct the client's clock by ours: it knows how long before sending something happened."""
-    if told_at is None:
-        return received_at, ""
-    try:
-        occurred_at = received_at - (sent_at - told_at) if sent_at else told_at
-    except OverflowError:
-        return received_at, "unreadable"
-    if occurred_at > received_at + MAX_AHEAD:
-        return received_at, "future"
-    return occurred_at, ""

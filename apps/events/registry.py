@@ -28,16 +28,26 @@ class ProcessedEvent:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction of the pipeline brings."""
+    """What one transaction of the pipeline brings.
+
+    `repeats` tell what another event tells too, which took effect; they may only correct it.
+    """
 
     now: datetime
     events: list[ProcessedEvent] = field(default_factory=list)
+    repeats: list[ProcessedEvent] = field(default_factory=list)
     adopted: list[ProcessedEvent] = field(default_factory=list)
     adoptions: dict[str, int] = field(default_factory=dict)
 
     def all_events(self) -> list[ProcessedEvent]:
         """Adopted history and new events, in the order in which they came."""
         return sorted([*self.adopted, *self.events], key=lambda event: event.id)
+
+    def all_versions(self) -> list[ProcessedEvent]:
+        """New events and repeats, in the order in which they came."""
+        if not self.repeats:
+            return self.events
+        return sorted([*self.events, *self.repeats], key=lambda event: event.id)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ REASONS = {
     "no_event_name": "It was a track call without the name of an event.",
     "id_too_long": "One of its IDs was too long.",
     "processing_failed": "Working it in failed.",
+    "schema_violated": "It broke the rules of its definition.",
 }
 
 
@@ -41,6 +42,8 @@ def headline(event: Event) -> str:
     if event.type == Event.Type.TRACK:
         phrase = _PHRASES.get(event.name)
         return phrase[1](properties) if phrase else event.name
+    if event.type == Event.Type.DUPLICATE:
+        return f"{event.name}, told once more"
     return _OTHERS[event.type](event, properties)
 
 

@@ -24,7 +24,7 @@ def find_awaited(
         contact_id__in=by_contact,
         name=step["event"],
         received_at__gte=min(since.values()) - CLOCK_SLACK,
-    )
+    ).exclude(type=Event.Type.DUPLICATE)
     found: dict[int, dict[str, Any]] = {}
     for event in map(_processed, events.order_by("id")):
         for row in by_contact[event.contact_id or 0]:

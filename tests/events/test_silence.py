@@ -131,8 +131,8 @@ def test_silence_costs_one_question_a_batch(
     messages = [track(userId="ada") for _ in range(count)]
     services.accept(source=strict, is_secret=True, messages=messages, received_at=NOON)
 
-    # As many as for any batch, the policy, and the month's partition.
-    with django_assert_num_queries(23):
+    # As many as for any batch, the policy, the tracking plan, and the month's partition.
+    with django_assert_num_queries(25):
         pipeline.drain(now=NOON)
 
 

@@ -56,8 +56,9 @@ class Shop:
         properties = {**CUP, "cart_id": cart}
         self.tell(at, type="track", event=event, userId="ada", properties=properties, **changes)
 
-    def order(self, at: datetime, cart: str = "c1") -> None:
-        properties = {"order_id": f"o-{cart}", "cart_id": cart, "total": 22, "products": [CUP]}
+    def order(self, at: datetime, cart: str = "c1", order_id: str = "") -> None:
+        order_id = order_id or f"o-{cart}"
+        properties = {"order_id": order_id, "cart_id": cart, "total": 22, "products": [CUP]}
         self.tell(at, type="track", event="Order Completed", userId="ada", properties=properties)
 
     def browse(self, at: datetime, event: str, anonymous_id: str = "browser-1") -> None:

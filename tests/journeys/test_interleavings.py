@@ -170,7 +170,7 @@ class World:
         self.model.inbox.append(("add", at, cart))
 
     def order(self, cart: str) -> None:
-        self.shop.order(self.now, cart)
+        self.shop.order(self.now, cart, order_id=f"o-{next(self.numbers)}")
         self.model.inbox.append(("order", self.now, cart))
 
     def retry(self, _: str) -> None:

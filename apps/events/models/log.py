@@ -176,6 +176,8 @@ class Event(Personal):
         ALIAS = "alias", "alias"
         # Nothing is kept of it but that it came, so that a retry takes no effect.
         DROPPED = "dropped", "dropped"
+        # Another event tells the same, and that one counts.
+        DUPLICATE = "duplicate", "duplicate"
 
     # Who
     contact = models.ForeignKey(
