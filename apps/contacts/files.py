@@ -225,19 +225,24 @@ def _open_xlsx(path: Path) -> Iterator[Iterator[list[str]]]:
     _check_package(path)
     # It warns of styles and of times that no calendar has; neither changes what is read.
     warnings.filterwarnings("ignore", module="openpyxl")
-    book = _tried(
-        lambda: openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    )
-    try:
+    with path.open("rb") as file:
+        book = _tried(
+            lambda: openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        )
         sheet = next(iter(book.worksheets), None)
         if sheet is None:
             raise BadFile("The workbook has no sheet.")
         # What a sheet says of its size may be wrong.
         sheet.reset_dimensions()
         rows = sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True)
-        yield ([_in_words(cell) for cell in row] for row in _all(rows))
-    finally:
-        book.close()
+        yield (_trimmed([_in_words(cell) for cell in row]) for row in _all(rows))
+
+
+def _trimmed(cells: list[str]) -> list[str]:
+    """Without the empty cells behind the last one; a row is filled up with them."""
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
 
 
 def _check_package(path: Path) -> None:

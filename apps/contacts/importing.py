@@ -4,7 +4,6 @@ A row is judged as a whole and changes nothing where it is refused. Nobody is ev
 that names two contacts, or one person a second time, is refused.
 """
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 
-from apps.contacts import fields, files, identification, resources, traits, uploads
+from apps.contacts import fields, files, identification, resources, tables, traits, uploads
 from apps.contacts.directory import Claim, Directory, Mode, Name, by_email, by_user_id, names_of
 from apps.contacts.models import Contact, Identity, ImportedName, ImportJob, ImportRow
 from apps.contacts.registry import BadCell
@@ -30,9 +29,6 @@ FILE_IS_GONE = "The file is not there any more; upload it again."
 
 Outcome = ImportRow.Outcome
 Status = ImportJob.Status
-
-# How exports keep a spreadsheet from taking a text for a formula.
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass
@@ -152,12 +148,8 @@ def _row_of(job: ImportJob, cells: Sequence[str]) -> dict[str, str]:
     row = {**dict.fromkeys(filter(None, job.mapping), ""), **job.constants}
     for key, cell in zip(job.mapping, cells, strict=False):
         if key:
-            row[key] = _unguarded(cell) if job.format == files.CSV else cell
+            row[key] = tables.unguarded(cell) if job.format == files.CSV else cell
     return row
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def _find_people(lines: list[Line]) -> None:

@@ -99,6 +99,14 @@ def cancel(*, job: ImportJob, now: datetime) -> ImportJob:
     return _end(job, Status.CANCELED, now)
 
 
+@transaction.atomic
+def close(*, job: ImportJob, now: datetime) -> None:
+    """Let go of a file that was only looked at; one that was taken in is closed already."""
+    job = ImportJob.objects.select_for_update().get(pk=job.pk)
+    if job.finished_at is None:
+        forget(job=job, now=now)
+
+
 def fail(*, job: ImportJob, problem: str, now: datetime) -> None:
     job.problem = problem[:300]
     _end(job, Status.FAILED, now)

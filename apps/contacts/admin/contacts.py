@@ -3,24 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from apps.contacts import fields, registry, selectors, services
+from apps.contacts import export, fields, registry, resources, selectors, services
+from apps.contacts.export import CantExport
 from apps.contacts.forms import PREFIX, form_with
 from apps.contacts.models import Contact, Identity
 from apps.contacts.registry import Action
 from apps.contacts.selectors import BadPosition, Position, Timeline
 from apps.core.backoffice import PageAdmin, Question, has_perm
-from apps.core.pages import object_url
+from apps.core.pages import model_url, object_url
 from apps.core.pseudonyms import as_stored
+from apps.core.signals import personal_data_accessed
 
 MAX_IDENTITIES = 20
+# The log of an export numbers so many contacts one by one.
+MAX_NUMBERED = 1000
+MAY_EXPORT = "contacts.export_contact"
 MAY_SEE_MERGES = "contacts.view_mergelog"
 
 AdminAction = Callable[..., Any]
@@ -38,6 +45,7 @@ class ContactAdmin(PageAdmin):
     search_help_text = "Name, e-mail address or user ID"
     ordering = ["-id"]
     change_form_template = "admin/contacts/contact_page.html"
+    change_list_template = "admin/contacts/contact_list.html"
     empty_text = (
         "People appear here as soon as a source tells who they are: with the first identify call, "
         "or at the checkout."
@@ -158,9 +166,14 @@ class ContactAdmin(PageAdmin):
     # --- actions, on the page and on the list ---------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.act_view)
-        own = path("<path:object_id>/do/<slug:name>/", view, name="contacts_contact_act")
-        return [own, *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        own = [
+            path("export/", wrap(self.export_view), name="contacts_contact_export"),
+            path(
+                "<path:object_id>/do/<slug:name>/", wrap(self.act_view), name="contacts_contact_act"
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
     def act_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """One of the registered actions, on one contact."""
@@ -176,6 +189,50 @@ class ContactAdmin(PageAdmin):
             question=_question(action, str(contact)),
             act=lambda: action.run([contact], timezone.now(), request.user.get_username()),
         )
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Whoever the list shows, as a file; its query is this page's."""
+        if not has_perm(request, MAY_EXPORT) or self.is_hidden_from(request):
+            raise PermissionDenied
+        try:
+            people = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(model_url(Contact))
+        if request.method == "POST":
+            try:
+                return self._export(request, people)
+            except CantExport as problem:
+                self.message_user(request, str(problem), messages.ERROR)
+        context = {
+            "title": "Export contacts",
+            "groups": resources.groups(is_export=True),
+            "chosen": request.POST.getlist("columns") or list(resources.COLUMNS),
+            "formats": ["csv", "xlsx"],
+            "count": people.count(),
+            "is_filtered": bool(request.GET),
+            "back": f"{model_url(Contact)}?{request.GET.urlencode()}",
+        }
+        return self.render(request, "admin/contacts/export.html", context)
+
+    def _export(self, request: HttpRequest, people: QuerySet[Contact]) -> HttpResponseBase:
+        keys = request.POST.getlist("columns")
+        file_format = request.POST.get("format", "")
+        pieces = export.write(people=people, keys=keys, file_format=file_format)
+        ids = list(people.order_by("pk").values_list("pk", flat=True)[: MAX_NUMBERED + 1])
+        is_short = len(ids) <= MAX_NUMBERED
+        personal_data_accessed.send(
+            sender=Contact,
+            user=request.user,
+            kind="export",
+            what=f"contacts: {', '.join(keys)}",
+            contact_ids=ids if is_short else [],
+            count=len(ids) if is_short else people.count(),
+            path=request.path_info,
+            now=timezone.now(),
+        )
+        response = StreamingHttpResponse(pieces, content_type=export.FORMATS[file_format][0])
+        response["Content-Disposition"] = f'attachment; filename="contacts.{file_format}"'
+        return response
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)

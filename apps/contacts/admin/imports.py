@@ -1,7 +1,6 @@
 """Files of contacts: uploaded, matched, looked through, taken in, and what was refused."""
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -15,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from apps.contacts import files, importing, resources, tasks, uploads
+from apps.contacts import files, importing, resources, tables, tasks, uploads
 from apps.contacts.files import BadFile
 from apps.contacts.models import ImportJob
 from apps.contacts.resources import BadMapping
@@ -39,13 +38,6 @@ class UploadForm(forms.Form):
         help_text=f"Up to {files.MAX_BYTES // 2**20} MB. The first row names the columns. Nothing "
         "changes before you have seen what would.",
     )
-
-
-class _Echo:
-    """What the CSV writer writes to: it hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 @admin.register(ImportJob)
@@ -213,9 +205,8 @@ class ImportJobAdmin(ReadOnlyAdmin):
         if job.forgotten_at is not None:
             raise Http404
         self._tell(request, "export", "refused rows of an import", job.refused_count)
-        response = StreamingHttpResponse(
-            _refused_lines(job), content_type="text/csv; charset=utf-8"
-        )
+        lines = tables.write_csv(importing.refused_cells(job))
+        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="refused-{job.pk}.csv"'
         return response
 
@@ -269,6 +260,8 @@ def _outcomes(job: ImportJob) -> list[tuple[str, int]]:
 
 def _shown_rows(job: ImportJob) -> list[Any]:
     """The first rows and the first refused ones, or of a file taken in the refused ones."""
+    if job.is_at_work:
+        return []
     return list(job.rows.order_by("number")[:MAX_REFUSED_SHOWN])
 
 
@@ -303,11 +296,3 @@ def _matching(job: ImportJob) -> dict[str, Any]:
 
 def _constant_columns() -> list[Any]:
     return [one for _, columns in resources.groups() for one in columns if one.may_be_constant]
-
-
-def _refused_lines(job: ImportJob) -> Iterator[str]:
-    """With a mark at the beginning, so that spreadsheets read it as UTF-8."""
-    yield "\ufeff"
-    writer = csv.writer(_Echo())
-    for cells in importing.refused_cells(job):
-        yield writer.writerow(cells)
