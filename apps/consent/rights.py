@@ -133,6 +133,14 @@ def remove_copy(request: PrivacyRequest) -> None:
     PrivacyRequest.objects.filter(pk=request.pk).update(file_until=None)
 
 
+def find_copy(request: PrivacyRequest, now: datetime) -> Path | None:
+    """The copy, for as long as it may be downloaded."""
+    if request.file_until is None or request.file_until <= now:
+        return None
+    path = path_of(request)
+    return path if path.is_file() else None
+
+
 def can_mail(contact: Contact) -> bool:
     """Whether a link reaches them; otherwise staff has to find out whether it is them."""
     if not contact.email:

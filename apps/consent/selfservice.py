@@ -74,13 +74,10 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 def download(request: HttpRequest, token: str) -> HttpResponseBase:
     """The copy, for as long as the rule says."""
     asked = _find_request(links.PRIVACY_COPY, token)
-    if asked is None or asked.file_until is None or asked.file_until <= timezone.now():
+    path = rights.find_copy(asked, timezone.now()) if asked else None
+    if path is None:
         return _render(request, "link_not_valid", status=404)
-    try:
-        file = rights.path_of(asked).open("rb")
-    except FileNotFoundError:
-        return _render(request, "link_not_valid", status=404)
-    return FileResponse(file, as_attachment=True, filename="my-data.zip")
+    return FileResponse(path.open("rb"), as_attachment=True, filename="my-data.zip")
 
 
 def _find_contact(token: str) -> Contact | None:

@@ -8,9 +8,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.utils import timezone
 
-from apps.consent import signups
-from apps.consent.models import MailPreference
+from apps.consent import rights, signups
+from apps.consent.models import AnonymousConsent, MailPreference
 from apps.consent.registry import Subject
+from apps.contacts import merging
 from apps.contacts.models import Contact, Identity
 from apps.core import services as core
 from apps.core.pseudonyms import hide_browser
@@ -18,6 +19,7 @@ from apps.events import services as events
 from apps.workflows import services as workflows
 from tests.factories.accounts import StaffFactory
 from tests.factories.consent import SignupFormFactory
+from tests.factories.contacts import ContactFactory, ImportRowFactory
 from tests.factories.events import RejectedEventFactory
 
 EMAIL = "ada.lovelace@example.com"
@@ -82,6 +84,17 @@ def leave_traces(client: Any) -> Contact:
     # A second order waits in the inbox, a third could not be used.
     post(client, "track", {**who, "event": "Order Completed", "properties": {"order_id": "o2"}})
     RejectedEventFactory(payload={"userId": USER_ID, "traits": traits}, person_keys=[])
+    AnonymousConsent.objects.create(
+        browser=hide_browser(BROWSER),
+        choice={"tracking": True},
+        action="custom",
+        page=f"/account/{USER_ID}",
+        recorded_at=now,
+    )
+    ImportRowFactory(cells=[EMAIL, "Lovelace"])
+    rights.ask(contact=contact, kind="correct", by=rights.PERSON, now=now, details=f"Call {PHONE}.")
+    twin = ContactFactory(last_name="Lovelace", email="twin@example.com", phone=PHONE)
+    merging.merge(survivor_id=contact.pk, merged_id=twin.pk, by="staff", now=now)
     MailPreference.objects.create(contact=contact, frequency="weekly", changed_at=now)
     form = SignupFormFactory()
     entry = signups.Entry(

@@ -43,7 +43,11 @@ def test_nothing_in_the_database_holds_the_person(client):
         "public.contacts_contact",
         "public.contacts_identity",
         "public.consent_consentrecord",
+        "public.consent_anonymousconsent",
         "public.consent_pendingsignup",
+        "public.consent_privacyrequest",
+        "public.contacts_importrow",
+        "public.contacts_mergelog",
         "public.events_inboxevent",
         "public.events_rejectedevent",
         "public.commerce_cart",
@@ -81,7 +85,10 @@ def test_the_ledger_still_holds_and_the_address_stays_silent(client):
     assert services.verify_chain(contact) == []
     assert ConsentRecord.objects.filter(contact=contact).count() == records > 0
     assert services.is_suppressed(person.EMAIL)
-    assert Suppression.objects.get().reason == Suppression.Reason.ERASED
+    # Of the contact who was merged into them, too.
+    assert services.is_suppressed("twin@example.com")
+    reasons = Suppression.objects.values_list("reason", flat=True)
+    assert set(reasons) == {Suppression.Reason.ERASED}
 
 
 def test_who_was_inside_leaves_and_what_was_queued_is_called_off(client):

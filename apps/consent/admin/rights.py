@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -13,6 +14,7 @@ from apps.consent import rights, selectors
 from apps.consent.models import Erasure, PrivacyRequest, Restriction
 from apps.core.backoffice import ChoiceFilter, Question, ReadOnlyAdmin, has_perm, page_action
 from apps.core.pages import object_url
+from apps.core.signals import personal_data_accessed
 
 State = PrivacyRequest.Status
 CHANGE = "consent.change_privacyrequest"
@@ -85,7 +87,7 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     )
     list_before_template = "admin/consent/privacy_numbers.html"
     change_form_template = "admin/consent/privacy_request_page.html"
-    actions_detail = ["prove", "extend", "done", "refuse", "lift"]
+    actions_detail = ["take", "prove", "extend", "done", "refuse", "lift"]
 
     @admin.display(description="status", ordering="status")
     def how_far(self, request: PrivacyRequest) -> str:
@@ -130,11 +132,36 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     def offered_actions(self, row: Any) -> Collection[str]:
         if row.kind == PrivacyRequest.Kind.RESTRICT and row.status == State.DONE:
             return ["lift"] if Restriction.objects.filter(contact=row.contact_id) else []
+        if rights.find_copy(row, timezone.now()):
+            return ["take"]
         offered = {
             State.UNVERIFIED: ["prove", "refuse"],
             State.OPEN: ["extend", "done", "refuse"],
         }.get(row.status, [])
         return [name for name in offered if not (name == "extend" and row.is_extended)]
+
+    def has_export_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_perm(request, "contacts.export_contact")
+
+    @page_action(description="Download the copy", permission="export", icon="download")
+    def take(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """For whom no mail reaches: staff hands it over."""
+        row = self.view_object(request, object_id)
+        now = timezone.now()
+        path = rights.find_copy(row, now)
+        if path is None:
+            raise Http404
+        personal_data_accessed.send(
+            sender=PrivacyRequest,
+            user=request.user,
+            kind="export",
+            what="the copy of a privacy request",
+            contact_ids=[row.contact_id],
+            count=1,
+            path=request.path_info,
+            now=now,
+        )
+        return FileResponse(path.open("rb"), as_attachment=True, filename="data.zip")
 
     @page_action(description="It is them", permission="act", icon="how_to_reg")
     def prove(self, request: HttpRequest, object_id: str) -> HttpResponse:
