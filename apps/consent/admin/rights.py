@@ -75,7 +75,7 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
 
     heading = "Privacy requests"
     form = RequestForm
-    list_display = ["kind", "contact", "law", "how_far", "due", "received_at"]
+    list_display = ["kind", "who", "law", "how_far", "due", "received_at"]
     list_select_related = ["contact"]
     list_filter = [DueFilter, "kind", "law"]
     sortable_by = ["due_on", "received_at"]
@@ -88,6 +88,10 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     list_before_template = "admin/consent/privacy_numbers.html"
     change_form_template = "admin/consent/privacy_request_page.html"
     actions_detail = ["take", "prove", "extend", "done", "refuse", "lift"]
+
+    @admin.display(description="contact", ordering="contact")
+    def who(self, request: PrivacyRequest) -> str:
+        return "nobody any more" if request.contact.erased_at else str(request.contact)
 
     @admin.display(description="status", ordering="status")
     def how_far(self, request: PrivacyRequest) -> str:

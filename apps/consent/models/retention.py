@@ -21,4 +21,4 @@ class Retention(models.Model):
         verbose_name_plural = "rules for how long data is kept"
 
     def __str__(self) -> str:
-        return self.key
+        return self.key.replace("_", " ").capitalize()

@@ -100,7 +100,7 @@ class PrivacyRequest(Personal):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, due {self.due_on}"
+        return f"{self.get_kind_display().capitalize()}, due {self.due_on}"
 
 
 class PrivacyRequestStep(models.Model):
