@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-# Group, then: what it is called, its icon, its model.
-MENU = [
+# Group, then: what it is called, its icon, its model, and its page where that isn't the list.
+MENU: list[tuple[str, list[tuple[str, ...]]]] = [
     ("", [("Overview", "home", "")]),
     (
         "People",
@@ -65,6 +65,9 @@ MENU = [
         "Data",
         [
             ("Sources", "sensors", "events.source"),
+            ("Live", "stream", "events.event", "live"),
+            ("Tracking health", "monitor_heart", "events.eventdefinition", "health"),
+            ("Tracking plan", "rule_folder", "events.eventdefinition"),
             ("Events", "bolt", "events.event"),
             ("Rejected events", "report", "events.rejectedevent"),
         ],
@@ -92,8 +95,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
-def _item(title: str, icon: str, model: str) -> dict[str, Any]:
-    name = f"{model.replace('.', '_')}_changelist" if model else "index"
+def _item(title: str, icon: str, model: str, page: str = "changelist") -> dict[str, Any]:
+    name = f"{model.replace('.', '_')}_{page}" if model else "index"
     return {"title": title, "icon": icon, "link": reverse(f"admin:{name}")}
 
 

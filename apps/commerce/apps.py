@@ -15,11 +15,13 @@ class CommerceConfig(AppConfig):
             personal,
             projection,
             retention,
+            traces,
         )
 
         merging.register()
         personal.register()
         retention.register()
+        traces.register()
         register_projection(Projection("commerce", 40, projection.apply))
         register_panel(
             Panel(

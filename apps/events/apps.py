@@ -27,6 +27,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from apps.events import (  # noqa: PLC0415 -- models are ready only now
             definitions,
+            health,
             lanes,
             merging,
             personal,
@@ -34,6 +35,7 @@ class EventsConfig(AppConfig):
             receivers,
             retention,
             selectors,
+            traces,
             wording,
         )
         from apps.events.models import Source  # noqa: PLC0415 -- models are ready only now
@@ -47,6 +49,7 @@ class EventsConfig(AppConfig):
         merging.register()
         personal.register()
         retention.register()
+        traces.register()
         assert receivers  # noqa: S101 -- importing it connects them
         post_migrate.connect(lanes.install, sender=self, dispatch_uid="events.lanes")
         post_migrate.connect(definitions.install, sender=self, dispatch_uid="events.definitions")
@@ -54,6 +57,9 @@ class EventsConfig(AppConfig):
         register_probe(Probe("inbox", "Events waiting", measure))
         register_periodic_task(
             PeriodicTask("Make event partitions", "events.make_partitions", timedelta(days=1))
+        )
+        register_periodic_task(
+            PeriodicTask("Drop old tracking numbers", "events.drop_numbers", timedelta(days=1))
         )
         register_timeline(
             TimelineSource(
@@ -71,6 +77,9 @@ class EventsConfig(AppConfig):
             return wording.report_rejected(selectors.count_open_rejected())
 
         register_report(Report("rejected", "attention", 30, "events.view_rejectedevent", report))
+        register_report(
+            Report("tracking", "attention", 35, "events.view_eventdefinition", health.report)
+        )
         register_first_step(
             FirstStep(
                 name="source",
@@ -98,6 +107,11 @@ class EventsConfig(AppConfig):
             {
                 "event": {
                     Role.MARKETER: "view",
+                    Role.ANALYST: "view",
+                    Role.PRIVACY_OFFICER: "view",
+                },
+                "eventdefinition": {
+                    Role.MARKETER: "view add change delete",
                     Role.ANALYST: "view",
                     Role.PRIVACY_OFFICER: "view",
                 },

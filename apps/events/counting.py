@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from apps.events.models import EventCount
+
 # What comes later than this after it happened is late.
 LATE = timedelta(hours=1)
 
@@ -82,3 +84,7 @@ class Tally:
         elif received_at > row["last_at"]:
             row["last_at"] = received_at
         return row
+
+
+def drop(*, before: date) -> int:
+    return EventCount.objects.filter(day__lt=before).delete()[0]

@@ -299,3 +299,27 @@ def _note_seen(names: set[str], now: datetime) -> None:
 
 def drop_violations(*, before: date) -> int:
     return EventViolation.objects.filter(day__lt=before).delete()[0]
+
+
+# --- what staff makes of it ---------------------------------------------------------------------
+
+_TYPES = {
+    "text": ["string"],
+    "yes/no": ["boolean"],
+    "number": ["number"],
+    "list": ["array"],
+    "object": ["object"],
+}
+
+
+def adopt_seen(definition: EventDefinition) -> None:
+    """Make rules of the kinds that were seen; rules that are there stay."""
+    rules = dict(definition.rules)
+    for name, kinds in sorted(definition.seen_properties.items()):
+        types = [one for kind in kinds for one in _TYPES.get(kind, [])]
+        if types and name not in rules:
+            rules[name] = {"type": types[0] if len(types) == 1 else types}
+    schema = definition.schema if isinstance(definition.schema, dict) else {}
+    definition.schema = {"type": "object", **schema, "properties": rules}
+    definition.save(update_fields=["schema", "updated_at"])
+    _kept.clear()

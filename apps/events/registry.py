@@ -1,9 +1,12 @@
-"""What the pipeline hands to the floors above: batches, and the projections that read them."""
+"""What the floors above hang onto events: projections that read them, and what came of one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apps.events.models import Event
 
 
 @dataclass(slots=True)
@@ -59,7 +62,28 @@ class Projection:
     apply: Callable[[Batch], None]
 
 
+@dataclass(frozen=True)
+class Effect:
+    """One thing that an event did, or the reason why it did nothing."""
+
+    text: str
+    tone: str = "neutral"
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class EffectSource:
+    """What one floor did because of an event, for staff with this permission to see."""
+
+    name: str
+    label: str
+    order: int
+    permission: str
+    read: "Callable[[Event], list[Effect]]"
+
+
 _projections: dict[str, Projection] = {}
+_effect_sources: dict[str, EffectSource] = {}
 
 
 def register_projection(projection: Projection) -> None:
@@ -69,3 +93,12 @@ def register_projection(projection: Projection) -> None:
 def projections() -> list[Projection]:
     """All projections, in floor order."""
     return sorted(_projections.values(), key=lambda projection: projection.order)
+
+
+def register_effect_source(source: EffectSource) -> None:
+    _effect_sources[source.name] = source
+
+
+def effect_sources() -> list[EffectSource]:
+    """All of them, in the order of the debugger."""
+    return sorted(_effect_sources.values(), key=lambda source: source.order)

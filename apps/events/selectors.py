@@ -1,16 +1,26 @@
 """Reads about the inbox, and of the log for the pages."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Coalesce
 
 from apps.contacts.models import Identity
+from apps.core.pages import model_url
 from apps.core.pseudonyms import as_stored
 from apps.core.registry import Lag
-from apps.events.models import Event, InboxEvent, RejectedEvent
+from apps.events import wording
+from apps.events.models import (
+    Event,
+    EventDefinition,
+    EventViolation,
+    InboxEvent,
+    RejectedEvent,
+)
 
 _PENDING = """
 WITH person (contact_id, key) AS (
@@ -83,6 +93,12 @@ def event_names(contact_id: int) -> list[str]:
     return list(names.order_by("name").distinct()[:MAX_NAMES])
 
 
+def keys_of(name: str) -> list[str]:
+    """How the inbox and rejected events call whoever goes by this name."""
+    term = name.strip()
+    return [f"u:{term}", f"e:{term.lower()}", f"a:{as_stored(term)}"]
+
+
 def events_of(name: str) -> QuerySet[Event]:
     """Events of whoever goes by this name: an address, a user ID or a browser's ID."""
     term = name.strip()
@@ -93,3 +109,75 @@ def events_of(name: str) -> QuerySet[Event]:
     if contacts:
         return Event.objects.filter(contact_id__in=contacts)
     return Event.objects.filter(contact=None, anonymous_id=browser)
+
+
+# --- of the tracking plan -----------------------------------------------------------------------
+
+NEWEST_VIOLATIONS = 20
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of an event: what the rules say, and what was seen."""
+
+    name: str
+    rule: str
+    seen: str
+    is_required: bool
+    is_key: bool
+
+
+def properties_of(definition: EventDefinition) -> list[Property]:
+    """What an event may hold and has held, by name."""
+    rules, seen = definition.rules, definition.seen_properties
+    required = definition.schema.get("required") if isinstance(definition.schema, dict) else None
+    return [
+        Property(
+            name=name,
+            rule=_rule_in_words(rules.get(name)),
+            seen=", ".join(seen.get(name, [])),
+            is_required=isinstance(required, list) and name in required,
+            is_key=name == definition.natural_key,
+        )
+        for name in sorted(rules.keys() | seen.keys())
+    ]
+
+
+def _rule_in_words(rule: object) -> str:
+    if not isinstance(rule, dict):
+        return ""
+    told = rule.get("type", "anything")
+    words = " or ".join(map(str, told)) if isinstance(told, list) else str(told)
+    rest = sorted(rule.keys() - {"type", "title", "description"})
+    return f"{words} ({', '.join(rest)})" if rest else words
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One broken rule of one day, with links to events that broke it."""
+
+    violation: EventViolation
+    words: str
+    samples: list[tuple[str, str]]
+
+
+def newest_violations(definition: EventDefinition) -> list[Mistake]:
+    """What broke the rules last."""
+    rows = definition.violations.order_by("-day", "-count", "id")[:NEWEST_VIOLATIONS]
+    return [
+        Mistake(
+            row,
+            wording.violation_in_words(row.property, row.reason),
+            [_sample(one) for one in row.samples if isinstance(one, dict)],
+        )
+        for row in rows
+    ]
+
+
+def _sample(sample: dict[str, Any]) -> tuple[str, str]:
+    """The address of an event that broke a rule, and what was found there."""
+    if "rejected" in sample:
+        url = model_url(RejectedEvent, "change", sample["rejected"])
+    else:
+        url = model_url(Event, "change", sample.get("event", 0))
+    return url, sample.get("found") or "look"

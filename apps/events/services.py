@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from apps.core.database import number_array, text_array
 from apps.core.hashing import keyed_hash
 from apps.core.nudge import nudge
+from apps.events import counting, definitions, duplicates
 from apps.events import messages as checks
 from apps.events.messages import BadMessage, Checked, Unreadable
 from apps.events.models import InboxEvent, RejectedEvent, Source
@@ -21,6 +22,9 @@ KEY_BYTES = 24
 SECONDS_KEYS_ARE_KEPT = 5.0
 MAX_KEPT_KEYS = 1000
 MAX_STORED_TEXT = 2000
+DAY = timedelta(days=1)
+KEPT_VIOLATIONS = timedelta(days=90)
+KEPT_COUNTS = timedelta(days=400)
 
 # Keys seen a moment ago: by public key, or by the secret key's hash.
 _kept: dict[str, tuple[float, Source, bool]] = {}
@@ -231,6 +235,13 @@ def replay(*, rejected: RejectedEvent, now: datetime) -> InboxEvent:
         transaction.on_commit(nudge, robust=True)
     rejected.replayed_at = now
     return event
+
+
+def drop_numbers(*, now: datetime) -> None:
+    """Let go of numbers, mistakes and keys that nothing asks for any more."""
+    duplicates.forget(before=duplicates.look_back(now) - DAY)
+    definitions.drop_violations(before=(now - KEPT_VIOLATIONS).date())
+    counting.drop(before=(now - KEPT_COUNTS).date())
 
 
 def _give_secret_key(source: Source) -> str:

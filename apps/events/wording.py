@@ -134,3 +134,20 @@ _OTHERS: dict[str, Callable[[Event, Properties], str]] = {
     Event.Type.ALIAS: lambda _, __: "Was recognized under a second ID",
     Event.Type.DROPPED: lambda _, __: "Refused tracking: nothing was kept",
 }
+
+
+VIOLATIONS = {
+    "missing": "is missing",
+    "wrong_type": "is of the wrong kind",
+    "not_allowed": "has a value that is not allowed",
+    "out_of_range": "is too small or too large",
+    "wrong_length": "is too short or too long",
+    "unknown_property": "is not in the plan",
+    "invalid": "breaks a rule",
+}
+
+
+def violation_in_words(property_name: str, reason: str) -> str:
+    """Which rule was broken."""
+    what = f"“{property_name}”" if property_name else "The whole"
+    return f"{what} {VIOLATIONS.get(reason, 'breaks a rule')}"

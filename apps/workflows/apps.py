@@ -42,6 +42,7 @@ class WorkflowsConfig(AppConfig):
             receivers,
             retention,
             selectors,
+            traces,
             wording,
         )
         from apps.workflows.models import (  # noqa: PLC0415 -- models are ready only now
@@ -52,6 +53,7 @@ class WorkflowsConfig(AppConfig):
         merging.register()
         personal.register()
         retention.register()
+        traces.register()
 
         def advance(now: datetime) -> int:
             return engine.advance(now=now)

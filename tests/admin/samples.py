@@ -39,7 +39,7 @@ from apps.consent.models import (
 )
 from apps.contacts import merging
 from apps.contacts.models import Contact, ContactField, ImportJob, MergeLog, MergeSuggestion
-from apps.events.models import Event, RejectedEvent, Source
+from apps.events.models import Event, EventDefinition, RejectedEvent, Source
 from apps.messaging.models import Message, ServiceMail, Template
 from apps.segments.models import Segment
 from apps.workflows.models import Enrollment, Workflow
@@ -52,7 +52,12 @@ from tests.factories.contacts import (
     ImportRowFactory,
     MergeSuggestionFactory,
 )
-from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
+from tests.factories.events import (
+    EventDefinitionFactory,
+    EventFactory,
+    RejectedEventFactory,
+    SourceFactory,
+)
 from tests.factories.messaging import MessageContentFactory, TemplateVersionFactory
 from tests.factories.segments import SegmentFactory
 from tests.factories.workflows import EnrollmentFactory, StepLogFactory, WorkflowVersionFactory
@@ -188,6 +193,7 @@ SAMPLES: dict[type[models.Model], Callable[[], Any]] = {
     CrontabSchedule: _crontab,
     Enrollment: _enrollment,
     Event: lambda: EventFactory(contact=ContactFactory()),
+    EventDefinition: EventDefinitionFactory,
     ForeignSignal: _foreign_signal,
     Group: lambda: Group.objects.create(name=f"Role {Group.objects.count()}"),
     ImportJob: lambda: ImportRowFactory().job,

@@ -9,7 +9,7 @@ from factory.django import DjangoModelFactory
 from apps.core.hashing import keyed_hash
 from apps.core.pseudonyms import as_stored
 from apps.events import partitions
-from apps.events.models import Event, RejectedEvent, Source
+from apps.events.models import Event, EventDefinition, RejectedEvent, Source
 from tests.instants import NOON
 
 
@@ -75,3 +75,13 @@ class RejectedEventFactory(DjangoModelFactory):
     message_id = factory.Sequence(lambda number: f"rejected-{number}")
     reason = "no_identifier"
     payload = factory.LazyFunction(lambda: {"type": "track", "event": "Product Viewed"})
+
+
+class EventDefinitionFactory(DjangoModelFactory):
+    """An event of the tracking plan, by hand."""
+
+    class Meta:
+        model = EventDefinition
+
+    name = factory.Sequence(lambda number: f"Quiz {number} Finished")
+    schema = factory.LazyFunction(lambda: {"properties": {"score": {"type": "number"}}})
