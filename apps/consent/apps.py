@@ -126,6 +126,18 @@ class ConsentConfig(AppConfig):
                 ),
             )
         )
+        register_link(
+            Link(
+                name="privacy_request",
+                label="Take in a privacy request",
+                icon="shield_person",
+                order=20,
+                permission="consent.add_privacyrequest",
+                url=lambda contact: (
+                    f"{reverse('admin:consent_privacyrequest_add')}?contact={contact.pk}"
+                ),
+            )
+        )
         register_action(
             Action(
                 name="unsubscribe",

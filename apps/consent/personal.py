@@ -52,6 +52,7 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     hashes = [email_hash(email) for email in subject.emails]
     LiftedSuppression.objects.filter(email_hash__in=hashes).update(explanation="")
     rights.close_for_nobody(contact_id=subject.contact_id, now=now)
+    _forget_in_reasons(subject)
     AnonymousConsent.objects.filter(browser__in=subject.browsers).exclude(browser="").delete()
     Identity.objects.filter(contact_id=subject.contact_id).delete()
     # Records of those who were merged into them are theirs too, and a merge log knows both.
@@ -63,6 +64,15 @@ def erase(subject: Subject, now: datetime, limit: int) -> int:
     logs = Q(survivor=subject.contact_id) | Q(merged=subject.contact_id)
     count += MergeLog.objects.filter(logs).delete()[0]
     return count + _erase_staff_log(subject, limit)
+
+
+def _forget_in_reasons(subject: Subject) -> None:
+    """Why a request was refused or took longer is kept, unless staff has named the person there."""
+    for request in PrivacyRequest.objects.filter(contact=subject.contact_id):
+        for name in ("extension_reason", "outcome"):
+            told = getattr(request, name).lower()
+            if any(word in told for word in subject.words):
+                PrivacyRequest.objects.filter(pk=request.pk).update(**{name: ERASED})
 
 
 def _erase_staff_log(subject: Subject, limit: int) -> int:
@@ -286,8 +296,8 @@ def register() -> None:
                     Fate.IMPERSONAL: "lifted_by",
                 },
                 "consent.PrivacyRequest": {
-                    Fate.ERASED: "details",
-                    Fate.IMPERSONAL: "uuid extension_reason verified_by outcome",
+                    Fate.ERASED: "details extension_reason outcome",
+                    Fate.IMPERSONAL: "uuid verified_by",
                 },
                 "consent.PrivacyRequestStep": {Fate.IMPERSONAL: "what by"},
                 "consent.Retention": {Fate.IMPERSONAL: "key"},

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.consent import rights, signups
-from apps.consent.models import AnonymousConsent, MailPreference
+from apps.consent.models import AnonymousConsent, MailPreference, PrivacyRequest
 from apps.consent.registry import Subject
 from apps.contacts import merging
 from apps.contacts.models import Contact, Identity
@@ -93,6 +93,8 @@ def leave_traces(client: Any) -> Contact:
     )
     ImportRowFactory(cells=[EMAIL, "Lovelace"])
     rights.ask(contact=contact, kind="correct", by=rights.PERSON, now=now, details=f"Call {PHONE}.")
+    refused = rights.ask(contact=contact, kind="object", by="staff", now=now)
+    PrivacyRequest.objects.filter(pk=refused.pk).update(outcome=f"{EMAIL} takes it back.")
     twin = ContactFactory(last_name="Lovelace", email="twin@example.com", phone=PHONE)
     merging.merge(survivor_id=contact.pk, merged_id=twin.pk, by="staff", now=now)
     MailPreference.objects.create(contact=contact, frequency="weekly", changed_at=now)

@@ -298,6 +298,18 @@ def test_staff_hands_over_the_copy_of_whom_no_mail_reaches():
     assert AccessRecord.objects.filter(user=officer, kind="export").exists()
 
 
+def test_the_way_from_a_contact_to_their_request(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    contact = ContactFactory(first_name="Ada", last_name="Lovelace")
+    url = f"/admin/consent/privacyrequest/add/?contact={contact.pk}"
+
+    page = client.get(f"/admin/contacts/contact/{contact.pk}/change/").content.decode()
+    form = client.get(url).content.decode()
+
+    assert url in page
+    assert f'<option value="{contact.pk}" selected>Ada Lovelace</option>' in form
+
+
 def test_a_correction_needs_words(client):
     client.force_login(StaffFactory(is_superuser=True))
 
