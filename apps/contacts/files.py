@@ -22,7 +22,7 @@ MAX_BYTES = 100 * 2**20
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 200
 # What a packed workbook may become, and its table of texts, which is held in memory.
-MAX_UNPACKED = 600 * 2**20
+MAX_UNPACKED = 300 * 2**20
 MAX_STRINGS = 100 * 2**20
 HEAD = 64 * 1024
 SAMPLED_ROWS = 20

@@ -27,7 +27,7 @@ class DeclaredField(forms.Field):
     def __init__(self, declared: ContactField) -> None:
         self.declared = declared
         widget = _widget(declared)
-        hint = declared.help_text or _HINTS.get(declared.kind, "")
+        hint = declared.help_text or ("" if declared.choices else _HINTS.get(declared.kind, ""))
         super().__init__(required=False, label=declared.label, help_text=hint, widget=widget)
 
     def prepare_value(self, value: Any) -> Any:

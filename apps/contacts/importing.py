@@ -20,7 +20,7 @@ from apps.contacts.registry import BadCell
 from apps.contacts.resources import ContactResource, Draft
 from apps.core.hashing import keyed_hash
 
-BATCH = 500
+BATCH = 250
 # So many rows of a file are kept to be looked at before it is taken in.
 PREVIEWED = 10
 # The database may give up on a batch that got in another's way; then the next turn takes it.

@@ -247,11 +247,14 @@ def declared_columns() -> list[Column]:
 
 def groups(*, is_export: bool = False) -> list[tuple[str, list[Column]]]:
     """All columns that a file may have, by what they are about."""
-    own = list(COLUMNS.values())
+    own, elsewhere = list(COLUMNS.values()), [(one.label, one.columns()) for one in column_sets()]
     if is_export:
         own = [column for column in own if column.key != "name"] + [CREATED_AT]
-    found = [("Contact", own), ("Your fields", declared_columns())]
-    found += [(one.label, one.columns()) for one in column_sets()]
+        elsewhere = [
+            (label, [column for column in columns if not column.may_be_constant])
+            for label, columns in elsewhere
+        ]
+    found = [("Contact", own), ("Your fields", declared_columns()), *elsewhere]
     return [(label, columns) for label, columns in found if columns]
 
 

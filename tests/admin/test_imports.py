@@ -66,7 +66,7 @@ def test_what_was_checked_is_taken_in_after_a_question(staff):
     job = work(job)
     done = page_of(staff, job)
 
-    assert "1 contacts are added and 0 changed; 1 rows are left out." in question
+    assert "Contacts that are added: 1. Changed: 0. Rows that are left out: 1." in question
     assert "data-live" in running
     assert (job.status, counts(job)) == ("done", (1, 0, 0, 1))
     assert "data-live" not in done

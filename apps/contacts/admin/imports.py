@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from apps.contacts import files, importing, resources, tables, tasks, uploads
 from apps.contacts.files import BadFile
-from apps.contacts.models import ImportJob
+from apps.contacts.models import ImportJob, ImportRow
 from apps.contacts.resources import BadMapping
 from apps.contacts.uploads import NotNow
 from apps.core.backoffice import Question, ReadOnlyAdmin, has_perm, page_action
@@ -137,7 +137,10 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "encodings": files.ENCODINGS,
             "delimiters": files.DELIMITERS,
             "kept_for": uploads.KEPT_FOR,
-            "may_see_refused": may_see and row.refused_count and row.forgotten_at is None,
+            "may_see_refused": may_see
+            and row.refused_count
+            and row.forgotten_at is None
+            and not row.is_at_work,
         }
 
     def check_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -175,8 +178,8 @@ class ImportJobAdmin(ReadOnlyAdmin):
 
         question = Question(
             f"Take {job.file_name} in?",
-            f"{job.created_count:,} contacts are added and {job.updated_count:,} changed; "
-            f"{job.refused_count:,} rows are left out. It can't be undone.",
+            f"Contacts that are added: {job.created_count:,}. Changed: {job.updated_count:,}. "
+            f"Rows that are left out: {job.refused_count:,}. It can't be undone.",
             "Take the file in",
         )
         return self.carry_out(request, job, question=question, act=act, problems=PROBLEMS)
@@ -258,11 +261,14 @@ def _outcomes(job: ImportJob) -> list[tuple[str, int]]:
     ]
 
 
-def _shown_rows(job: ImportJob) -> list[Any]:
-    """The first rows and the first refused ones, or of a file taken in the refused ones."""
+def _shown_rows(job: ImportJob) -> list[ImportRow]:
+    """The first rows and the first refused ones; where it is too late to choose, these alone."""
     if job.is_at_work:
         return []
-    return list(job.rows.order_by("number")[:MAX_REFUSED_SHOWN])
+    rows = job.rows.order_by("number")
+    if job.status != State.CHECKED:
+        rows = rows.filter(outcome=ImportRow.Outcome.REFUSED)
+    return list(rows[:MAX_REFUSED_SHOWN])
 
 
 def _matching(job: ImportJob) -> dict[str, Any]:
