@@ -90,6 +90,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = []
     for title, entries in MENU:
         items = [_item(*entry) for entry in entries if _may_open(request, entry[2])]
+        _mark_present(request, items)
         if items:
             groups.append({"title": title, "separator": False, "items": items})
     return groups
@@ -98,6 +99,15 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 def _item(title: str, icon: str, model: str, page: str = "changelist") -> dict[str, Any]:
     name = f"{model.replace('.', '_')}_{page}" if model else "index"
     return {"title": title, "icon": icon, "link": reverse(f"admin:{name}")}
+
+
+def _mark_present(request: HttpRequest, items: list[dict[str, Any]]) -> None:
+    """Of pages that lie below one another only the nearest is the present one."""
+    inside = [item for item in items if request.path.startswith(item["link"])]
+    nearest = max((item["link"] for item in inside), key=len, default="")
+    for item in inside:
+        if item["link"] != nearest:
+            item["active"] = False
 
 
 def _may_open(request: HttpRequest, model: str) -> bool:

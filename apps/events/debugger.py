@@ -116,7 +116,7 @@ def _row(event: Event) -> Row:
         source=event.source.name,
         person=str(event.contact) if event.contact else event.anonymous_id,
         tone="quiet" if is_quiet else "warning" if notes else "neutral",
-        notes=[_KINDS[event.type]] if is_quiet else notes,
+        notes=[_KINDS[event.type]] if event.type == Event.Type.DUPLICATE else notes,
     )
 
 

@@ -9,14 +9,14 @@
   const OVERLAP = 500;
 
   document.addEventListener("DOMContentLoaded", () => {
-    const list = document.querySelector("[data-live]");
+    const list = document.querySelector("[data-stream]");
     if (list) start(list);
   });
 
   function start(list) {
-    const state = document.querySelector("[data-live-state]");
-    const pause = document.querySelector("[data-live-pause]");
-    const empty = document.querySelector("[data-live-empty]");
+    const state = document.querySelector("[data-stream-state]");
+    const pause = document.querySelector("[data-stream-pause]");
+    const empty = document.querySelector("[data-stream-empty]");
     let isPaused = false;
     let isAsking = false;
 
