@@ -52,7 +52,8 @@ def ask(
 ) -> PrivacyRequest:
     """Take a request in. The person themselves (`by` PERSON) proves it by mail; staff has checked.
 
-    Asked again while it is open, it is the same request, and the mail is sent once more.
+    Asked again while it is open, it is the same request: the mail is sent once more, or what staff
+    says is the proof.
     """
     if kind == Kind.ERASE:
         erasure.stand_still(contact_id=contact.pk, now=now)
@@ -61,6 +62,8 @@ def ask(
         contact=contact, kind=kind, status__in=[State.UNVERIFIED, State.OPEN]
     ).first()
     request = known or _take_in(contact, kind, by, now, details)
+    if request.status == State.UNVERIFIED and by != PERSON:
+        return verify(request=request, by=by, now=now)
     if request.status == State.UNVERIFIED:
         _ask_for_proof(request, now)
     elif known is None:

@@ -12,11 +12,12 @@ from django.utils import timezone
 from apps.commerce.models import Cart, Order
 from apps.consent import erasure, services, signups
 from apps.consent.models import ConsentRecord, Erasure, Suppression
+from apps.consent.signals import mail_wanted
 from apps.contacts import merging
 from apps.contacts.models import Contact, Identity, MergeLog
 from apps.core import services as core
 from apps.events.models import Event, InboxEvent
-from apps.messaging.models import Message, MessageContent
+from apps.messaging.models import Message, MessageContent, ServiceMail
 from apps.workflows.models import Enrollment
 from tests.factories.consent import SignupFormFactory
 from tests.factories.contacts import ContactFactory
@@ -229,6 +230,52 @@ def test_it_waits_for_a_mail_that_is_being_handed_over(client):
     assert person.traces() == []
 
 
+def test_it_gives_up_for_now_on_a_mail_that_never_comes_to_an_end(client):
+    contact = person.leave_traces(client)
+    now = timezone.now()
+    Message.objects.filter(contact=contact, status="sent").update(
+        status="sending", lease_until=now, sent_at=None
+    )
+    row = erasure.begin(contact=contact, by="staff", now=now)
+
+    is_done = erasure.finish(erasure=row, now=now, pause=lambda seconds: None)
+
+    row.refresh_from_db()
+    assert (is_done, row.finished_at) == (False, None)
+    assert row.names["emails"] == [person.EMAIL, "twin@example.com"]
+
+
+def test_begun_twice_it_is_one(client):
+    contact = ContactFactory(email="ada@example.com")
+
+    rows = {erasure.begin(contact=contact, by="x", now=timezone.now()).pk for _ in range(2)}
+
+    assert len(rows) == 1
+
+
+def test_a_service_mail_on_its_way_is_waited_for(client):
+    contact = ContactFactory(email="ada@example.com")
+    now = timezone.now()
+    mail_wanted.send(
+        sender=Contact,
+        send_key="test",
+        template_key="privacy-confirm",
+        email=contact.email,
+        values={},
+        now=now,
+    )
+    ServiceMail.objects.update(status="sending", lease_until=now + timedelta(minutes=1))
+    row = erasure.begin(contact=contact, by="staff", now=now)
+    waits = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        ServiceMail.objects.update(status="sent", email="", values={}, lease_until=None)
+
+    assert erasure.finish(erasure=row, now=now, pause=pause)
+    assert len(waits) == 1
+
+
 def test_many_events_go_in_batches(client, monkeypatch):
     contact = person.leave_traces(client)
     monkeypatch.setattr(erasure, "BATCH", 2)
@@ -249,6 +296,17 @@ def test_the_command_erases_by_address(client):
     assert not Identity.objects.exists()
     assert not InboxEvent.objects.exists()
     assert person.traces() == []
+
+
+def test_the_command_asks_and_takes_a_no(client, monkeypatch):
+    contact = ContactFactory(email="ada@example.com")
+    monkeypatch.setattr("builtins.input", lambda question: "no")
+
+    with pytest.raises(CommandError, match="Nothing was erased"):
+        call_command("privacy_erase", str(contact.uuid))
+
+    contact.refresh_from_db()
+    assert contact.erased_at is None
 
 
 def test_the_command_knows_whom_it_does_not_know():

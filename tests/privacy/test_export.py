@@ -12,15 +12,19 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import AccessRecord
-from apps.consent import export
+from apps.consent import export, rights
+from apps.consent.models import MailPreference
 from apps.contacts.models import Contact
 from apps.events.models import Event
+from apps.workflows.models import EntryRefusal
 from tests.factories.contacts import ContactFactory
 from tests.factories.events import EventFactory
+from tests.factories.segments import SegmentFactory
+from tests.factories.workflows import WorkflowVersionFactory
 from tests.instants import NOON
 from tests.privacy import person
 
@@ -90,6 +94,32 @@ def test_markup_in_a_name_stays_text(tmp_path):
     assert "<script>" not in files["summary.html"]
 
 
+def test_it_tells_groups_wishes_restriction_and_where_nobody_was_let_in(tmp_path):
+    contact, now = ContactFactory(country="DE"), timezone.now()
+    german = {"attribute": "country", "is": "DE"}
+    SegmentFactory(name="Germans", condition=german)
+    SegmentFactory(name="The French", condition={"attribute": "country", "is": "FR"})
+    SegmentFactory(name="Out of use", condition={"in_segment": "gone"})
+    MailPreference.objects.create(contact=contact, frequency="weekly", changed_at=now)
+    rights.ask(contact=contact, kind="restrict", by="staff", now=now)
+    workflow = WorkflowVersionFactory().workflow
+    EntryRefusal.objects.create(
+        workflow=workflow, contact=contact, event_id=1, reason="paused", refused_at=now
+    )
+
+    files = take(contact, tmp_path / "ada.zip")
+
+    told = {name: json.loads(files[f"{name}.json"]) for name in ("segments", "wishes", "requests")}
+    # Whose data is restricted is in no group.
+    assert told["segments"] == []
+    assert told["wishes"][0]["mails"] == "weekly"
+    assert [row["status"] for row in told["requests"]] == ["done", "in force"]
+    assert json.loads(files["not_entered.json"])[0]["reason"] == "paused"
+    rights.lift_restriction(request=contact.privacy_requests.get(), by="staff", now=now)
+    files = take(contact, tmp_path / "ada.zip")
+    assert [row["segment"] for row in json.loads(files["segments.json"])] == ["Germans"]
+
+
 def test_it_is_noted_who_took_it(tmp_path):
     contact = ContactFactory()
 
@@ -137,6 +167,27 @@ def test_the_command_writes_it(tmp_path, capsys):
 
     assert zipfile.is_zipfile(tmp_path / "ada.zip")
     assert "contact: 1" in capsys.readouterr().out
+
+
+def test_the_command_says_that_it_is_being_written(tmp_path):
+    contact = ContactFactory(email="ada@example.com")
+    other = connection.copy()
+    with other.cursor() as cursor:
+        name = f"consent.export:{contact.pk}"
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+
+        with pytest.raises(CommandError, match="right now"):
+            call_command("privacy_export", "ada@example.com", out=tmp_path / "ada.zip")
+    other.close()
+
+
+def test_within_a_transaction_it_is_written_as_well(tmp_path):
+    contact = ContactFactory(email="ada@example.com")
+
+    with transaction.atomic():
+        files = take(contact, tmp_path / "ada.zip")
+
+    assert "ada@example.com" in files["contact.json"]
 
 
 def test_the_command_says_where_it_can_not_write(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -224,6 +225,77 @@ def test_asking_twice_is_one_request_and_one_mail(client):
     assert len(mail.outbox) == 1
 
 
+def test_staff_proves_what_the_person_has_asked_for_themselves(client):
+    contact = ContactFactory(email="ada@example.com")
+    ask(client, contact, "restrict")
+
+    rights.ask(contact=contact, kind="restrict", by="staff", now=timezone.now())
+
+    request = PrivacyRequest.objects.get()
+    assert (request.status, request.verified_by) == (State.DONE, "staff")
+    assert Restriction.objects.filter(contact=contact).exists()
+
+
+def test_what_is_asked_again_while_it_is_open_is_done_once():
+    contact, now = ContactFactory(), timezone.now()
+
+    for details in ("Ada!", "Ada, please!"):
+        rights.ask(contact=contact, kind="correct", by="staff", now=now, details=details)
+
+    request = PrivacyRequest.objects.get()
+    assert (request.details, request.steps.count()) == ("Ada!", 1)
+
+
+def test_a_link_that_came_late_proves_nothing_though_nobody_has_ended_it_yet(client):
+    late = timezone.now() - rights.PROOF_LIFETIME - timedelta(minutes=1)
+    contact = ContactFactory(email="ada@example.com")
+    request = rights.ask(contact=contact, kind="erase", by=rights.PERSON, now=late)
+    path = links.privacy_confirm_url(request.uuid).partition("/privacy/")[2]
+
+    answer = client.post(f"/privacy/{path}")
+
+    request.refresh_from_db()
+    assert (answer.status_code, request.status) == (404, State.UNVERIFIED)
+
+
+def test_a_proof_twice_is_as_good_as_once(client):
+    contact = ContactFactory(email="ada@example.com")
+    request = rights.ask(contact=contact, kind="export", by=rights.PERSON, now=timezone.now())
+    path = links.privacy_confirm_url(request.uuid).partition("/privacy/")[2]
+
+    answers = [client.post(f"/privacy/{path}").status_code for _ in range(2)]
+
+    assert answers == [303, 303]
+    assert request.steps.filter(what="identity proved").count() == 1
+
+
+def test_a_copy_that_can_not_be_written_is_tried_again(settings, tmp_path):
+    settings.CUEPOST_HOME = tmp_path / "home"
+    settings.CUEPOST_HOME.touch()
+    request = rights.ask(contact=ContactFactory(), kind="export", by="staff", now=timezone.now())
+
+    first = rights.go_on(now=timezone.now())
+    settings.CUEPOST_HOME = tmp_path
+    second = rights.go_on(now=timezone.now())
+
+    request.refresh_from_db()
+    assert (first, second, request.status) == (0, 1, State.DONE)
+
+
+def test_a_copy_that_somebody_else_is_writing_is_left_to_them():
+    contact = ContactFactory()
+    rights.ask(contact=contact, kind="export", by="staff", now=timezone.now())
+    other = connection.copy()
+    with other.cursor() as cursor:
+        name = f"consent.export:{contact.pk}"
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+        done = rights.go_on(now=timezone.now())
+    other.close()
+
+    assert done == 0
+    assert PrivacyRequest.objects.get().status == State.OPEN
+
+
 @pytest.mark.parametrize(
     ("kind", "purpose"), [("object", "email_marketing"), ("opt_out", "sale_or_sharing")]
 )
@@ -298,6 +370,50 @@ def test_staff_hands_over_the_copy_of_whom_no_mail_reaches():
     assert AccessRecord.objects.filter(user=officer, kind="export").exists()
 
 
+def test_staff_refuses_for_a_reason(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    request = rights.ask(contact=ContactFactory(), kind="correct", by="staff", now=timezone.now())
+    url = reverse("admin:consent_privacyrequest_refuse", args=[request.pk])
+
+    question = client.get(url).content.decode()
+    nothing = client.post(url, {"reason": ""}).content.decode()
+    before = PrivacyRequest.objects.get().status
+    answers = [client.post(url, {"reason": "Art. 12 (5)"}, follow=True) for _ in range(2)]
+
+    assert "on which ground" in question
+    assert "This field is required" in nothing
+    assert before == State.OPEN
+    assert ["Noted." in answer.content.decode() for answer in answers] == [True, False]
+    assert "It is closed already." in answers[1].content.decode()
+
+
+def test_a_copy_that_is_gone_can_not_be_taken(client):
+    client.force_login(StaffFactory(is_superuser=True))
+    request = rights.ask(contact=ContactFactory(), kind="export", by="staff", now=timezone.now())
+
+    answer = client.get(reverse("admin:consent_privacyrequest_take", args=[request.pk]))
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("due", "shown"), [("open", "Olga"), ("check", "Chloe"), ("closed", "Dora"), ("overdue", "")]
+)
+def test_the_queue_is_filtered_by_what_is_due(client, due, shown):
+    client.force_login(StaffFactory(is_superuser=True))
+    now = timezone.now()
+    for name, kind, by in (
+        ("Olga", "correct", "staff"),
+        ("Chloe", "restrict", rights.PERSON),
+        ("Dora", "object", "staff"),
+    ):
+        rights.ask(contact=ContactFactory(first_name=name), kind=kind, by=by, now=now)
+
+    page = client.get(f"/admin/consent/privacyrequest/?due={due}").content.decode()
+
+    assert [name for name in ("Olga", "Chloe", "Dora") if name in page] == [shown] * bool(shown)
+
+
 def test_the_way_from_a_contact_to_their_request(client):
     client.force_login(StaffFactory(is_superuser=True))
     contact = ContactFactory(first_name="Ada", last_name="Lovelace")
@@ -363,6 +479,30 @@ def test_it_is_extended_once():
 
     request.refresh_from_db()
     assert request.due_on > first + timedelta(days=50)
+
+
+def test_a_no_to_sale_can_not_wait_longer_in_california():
+    contact = ContactFactory(country="US", attributes={"state": "CA"})
+    now = timezone.now()
+    request = rights.ask(contact=contact, kind="correct", by="staff", now=now)
+    PrivacyRequest.objects.update(kind="opt_out")
+
+    with pytest.raises(rights.NotPossible, match="no longer time"):
+        rights.extend(request=request, reason="Complex.", by="staff", now=now)
+
+
+def test_who_asks_has_to_be_known_before_it_is_done():
+    now = timezone.now()
+    request = rights.ask(contact=ContactFactory(), kind="restrict", by=rights.PERSON, now=now)
+
+    with pytest.raises(rights.NotPossible, match="check who asks"):
+        rights.close(request=request, is_done=True, outcome="x", by="staff", now=now)
+
+    rights.close(request=request, is_done=False, outcome="Not them.", by="staff", now=now)
+    with pytest.raises(rights.NotPossible, match="closed already"):
+        rights.close(request=request, is_done=False, outcome="x", by="staff", now=now)
+    request.refresh_from_db()
+    assert (request.status, request.outcome) == (State.REFUSED, "Not them.")
 
 
 def test_californians_have_their_own_law():

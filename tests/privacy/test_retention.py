@@ -206,6 +206,28 @@ def test_a_dry_run_says_what_would_go_and_takes_nothing(capsys):
     assert RejectedEvent.objects.exists()
 
 
+def test_the_command_says_what_is_gone(capsys):
+    RejectedEventFactory(rejected_at=ago(91))
+
+    call_command("apply_retention")
+
+    assert "rejected_events: 1 gone" in capsys.readouterr().out
+
+
+def test_a_rule_without_data_is_left_alone():
+    rule = Retention.objects.create(key="of_an_app_that_is_gone", keep_days=1)
+
+    retention.check(key=rule.key, keep_days=None)
+
+    assert retention.count_due(rule=rule, now=NOW) == 0
+    assert rule.key not in retention.apply(now=NOW)
+
+
+def test_only_months_are_dropped():
+    with pytest.raises(ValueError, match="no month"):
+        partitions.drop("contacts_contact")
+
+
 def test_staff_sees_what_would_go_and_changes_the_days(client):
     client.force_login(StaffFactory(is_superuser=True))
     RejectedEventFactory(rejected_at=ago(20))
