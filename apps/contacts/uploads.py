@@ -1,7 +1,7 @@
 """What staff does with a file of contacts: upload it, match its columns, check it, take it in."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -135,6 +135,7 @@ def forget_old(*, now: datetime) -> int:
         with transaction.atomic():
             forget(job=job, now=now)
         count += 1
+    _sweep(now)
     return count
 
 
@@ -151,7 +152,7 @@ def forget(*, job: ImportJob, now: datetime) -> None:
 
 def file_path(job: ImportJob) -> Path:
     """Where the file lies as it came."""
-    return Path(settings.CUEPOST_HOME) / "imports" / f"{job.uuid.hex}.upload"
+    return _folder() / f"{job.uuid.hex}.upload"
 
 
 def rows_path(job: ImportJob) -> Path:
@@ -186,6 +187,19 @@ def _end(job: ImportJob, status: Status, now: datetime) -> ImportJob:
     job.save()
     transaction.on_commit(lambda: _remove_files(job), robust=True)
     return job
+
+
+def _sweep(now: datetime) -> None:
+    """Remove old files that no import knows: of an upload that broke off, or another database."""
+    busy = {uuid.hex for uuid in ImportJob.objects.at_work().values_list("uuid", flat=True)}
+    for path in _folder().glob("*.*"):
+        changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if path.stem not in busy and changed_at <= now - KEPT_FOR:
+            path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return Path(settings.CUEPOST_HOME) / "imports"
 
 
 def _remove_files(job: ImportJob) -> None:

@@ -1,5 +1,6 @@
 """Rows of a file become contacts, or are refused with a reason."""
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -381,6 +382,17 @@ def test_after_a_week_nothing_is_kept_but_the_numbers(home):
     assert (done.status, counts(done), forgotten.status) == ("done", (1, 0, 0, 1), "canceled")
     assert not ImportRow.objects.exists()
     assert [path.stem for path in (home / "imports").iterdir()] == [young.uuid.hex]
+
+
+def test_an_old_file_that_no_import_knows_is_removed(home):
+    (home / "imports").mkdir()
+    stray = home / "imports" / "0123.upload"
+    stray.write_text("email")
+    os.utime(stray, (0, 0))
+
+    uploads.forget_old(now=NOON)
+
+    assert not stray.exists()
 
 
 def test_canceling_stops_and_keeps_what_was_taken_in(monkeypatch):
