@@ -149,6 +149,8 @@ def test_a_longer_history_asks_no_more_of_the_database(staff, django_assert_num_
         MessageFactory(contact=long)
     live_through_a_lot(long)
 
+    staff.get(object_url(short))  # What a process keeps for a while is read now.
+
     for contact in (short, long):
         with django_assert_num_queries(24):
             staff.get(object_url(contact))

@@ -3,6 +3,7 @@
 import zipfile
 from contextlib import suppress
 from datetime import date, time
+from functools import cache
 from io import BytesIO
 
 import pytest
@@ -220,10 +221,16 @@ def test_a_sheet_that_lies_of_its_size_and_has_far_cells_stays_small(write, tmp_
     assert [(number, len(cells) <= files.MAX_COLUMNS + 1) for number, cells in rows] == [(5, True)]
 
 
+@cache
+def _workbook() -> bytes:
+    """Made once: its own time stamps would make each example another file."""
+    return xlsx(["email", "since"], ["a@example.com", date(2026, 1, 31)])
+
+
 @given(damage=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_damaged_workbook_is_read_or_refused_and_never_more(damage, tmp_path):
-    data = bytearray(xlsx(["email", "since"], ["a@example.com", date(2026, 1, 31)]))
+    data = bytearray(_workbook())
     for _ in range(damage.draw(st.integers(1, 8))):
         place = damage.draw(st.integers(4, len(data) - 1))
         data[place] = damage.draw(st.integers(0, 255))

@@ -272,7 +272,7 @@ def test_the_gate_asks_a_batch_with_a_fixed_number_of_queries(
             queued(template_version=version)
         # Claim; pending, lock, wishes, suppression, consent, tracking, fates, contents in a
         # savepoint; results.
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             deliver()
 
 

@@ -226,7 +226,7 @@ def test_a_person_gets_it_with_their_mails(message):
     load(message, 0, 40)
     report(message, 12)
 
-    (row,) = personal.read(Subject(contact_id=message.contact_id))
+    (row,) = personal.read(Subject(contact_id=message.contact_id), NOON)
     assert (row["pixel_loads"], row["read_for_about"]) == (2, 12.0)
 
 

@@ -68,7 +68,10 @@ def values(properties, cart, first_name):
         "first_name": first_name,
         "event": {"name": "A", "properties": properties},
         "cart": cart,
-        "links": {"unsubscribe": "https://shop.example/bye"},
+        "links": {
+            "preferences": "https://shop.example/preferences",
+            "unsubscribe": "https://shop.example/bye",
+        },
         "sender": {"name": "Shop", "postal_address": "1 Mill Lane"},
     }
 
