@@ -15,7 +15,7 @@ LINK = re.compile(r"""(?:href|src)=["']([^"'#][^"']*)["']""")
 # Leads out, or repeats a list in another order or part of it.
 LEFT_OUT = re.compile(r"/logout/|/jsi18n/|/static/|[?&](?:_changelist_filters|_popup|e|p)=")
 PART_OF_LIST = re.compile(r"/admin/\w+/\w+/\?")
-MAX_PAGES = 400
+MAX_PAGES = 1000
 
 
 def in_role(role: Role) -> tuple[User, Client]:

@@ -410,6 +410,6 @@ def test_queries_do_not_grow_with_events(count, django_assert_num_queries):
 
 
 # Savepoint and its release, doors, versions (three times), who is inside; exits, what they are
-# judged on, their events, leaving and its log; who is restricted, re-entry, entering, its log, exits
-# once more.
+# judged on, their events, leaving and its log; who is restricted, re-entry, entering, its log,
+# exits once more.
 QUERIES = 17
