@@ -45,22 +45,20 @@ class Tally:
         self._rows: dict[Key, dict[str, Any]] = {}
 
     def add(
-        self, *, received_at: datetime, source_id: int, type: str, name: str = "", **counts: int
+        self,
+        *,
+        received_at: datetime,
+        source_id: int,
+        type: str,
+        name: str = "",
+        count: int = 1,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Count one event, and what else is true of it."""
+        """Count events of one kind, and what else is true of them."""
         row = self._row(received_at, source_id, type, name)
-        row["event_count"] += 1
-        for field, count in counts.items():
-            if count:
-                row[f"{field}_count"] += count
-
-    def join(
-        self, *, received_at: datetime, source_id: int, name: str, counts: Mapping[str, int]
-    ) -> None:
-        """Count keys of the natural kind, which are told by events counted already."""
-        row = self._row(received_at, source_id, "track", name)
-        for field, count in counts.items():
-            row[f"{field}_count"] += count
+        row["event_count"] += count
+        for field, number in (counts or {}).items():
+            row[f"{field}_count"] += number
 
     def write(self) -> None:
         """One statement, the last of the transaction: the rows are everybody's."""

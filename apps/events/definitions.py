@@ -11,12 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import Count, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Count
 
 from apps.events.ecommerce import BUILT_IN
 from apps.events.models import EventDefinition, EventViolation
@@ -164,8 +163,7 @@ def count_violations(found: Iterable[Broken]) -> None:
 # --- what is learned ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One event as it came."""
 
     name: str
@@ -185,9 +183,12 @@ def learn(events: Iterable[Seen], *, now: datetime) -> None:
         names.add(event.name)
     if fresh:
         _make_missing(fresh.values(), now)
-        _add_properties(fresh.values())
         transaction.on_commit(lambda: _keep(fresh))
-    _note_seen(names, now)
+    told = _kinds_of(fresh.values())
+    wanted = _stale(names, now) | _with_news(told)
+    if wanted:
+        _update(wanted, told, now)
+        _kept.clear()
 
 
 def _keep(shapes: Iterable[tuple[Any, ...]]) -> None:
@@ -238,60 +239,62 @@ def _room(source_ids: set[int]) -> dict[int, int]:
     return {source_id: MAX_NAMES_PER_SOURCE - used.get(source_id, 0) for source_id in source_ids}
 
 
-def _add_properties(events: Iterable[Seen]) -> None:
+def _kinds_of(events: Iterable[Seen]) -> dict[str, dict[str, set[str]]]:
+    """By event and property: the kinds that came."""
     told: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for event in events:
         for name, value in event.properties.items():
             if kind := _KINDS.get(type(value)):
                 told[event.name][name].add(kind)
-    read = EventDefinition.objects.filter(name__in=told)
-    wanted = [pk for pk, name, seen in _read_seen(read) if _merged(seen, told[name]) != seen]
-    if not wanted:
-        return
-    # Another worker may be learning the same just now.
-    rows = EventDefinition.objects.filter(pk__in=wanted).order_by("pk").select_for_update()
-    changed = []
-    for row in rows:
-        row.seen_properties = _merged(row.seen_properties, told[row.name])
-        changed.append(row)
-    EventDefinition.objects.bulk_update(changed, ["seen_properties"])
+    return told
 
 
-def _read_seen(rows: Any) -> list[tuple[int, str, dict[str, list[str]]]]:
-    return list(rows.values_list("pk", "name", "seen_properties"))
+def _with_news(told: Mapping[str, Mapping[str, set[str]]]) -> set[int]:
+    """Definitions that have not seen this yet; a process that has just started asks about all."""
+    if not told:
+        return set()
+    rows = EventDefinition.objects.filter(name__in=told)
+    return {
+        pk
+        for pk, name, seen in rows.values_list("pk", "name", "seen_properties")
+        if _merged(seen, told[name]) != seen
+    }
+
+
+def _stale(names: set[str], now: datetime) -> set[int]:
+    """Those that were noted as seen an hour ago or longer: not with each event."""
+    known = plan()
+    return {
+        one.pk
+        for name in names
+        if (one := known.get(name))
+        and (one.last_seen_at is None or one.last_seen_at <= now - SEEN_AGAIN_AFTER)
+    }
+
+
+def _update(wanted: set[int], told: Mapping[str, Mapping[str, set[str]]], now: datetime) -> None:
+    """All in one turn and in one order: another worker may be learning the same just now."""
+    rows = EventDefinition.objects.filter(pk__in=wanted).order_by("pk")
+    changed = list(rows.select_for_update(no_key=True))
+    for row in changed:
+        row.seen_properties = _merged(row.seen_properties, told.get(row.name, {}))
+        row.first_seen_at = row.first_seen_at or now
+        row.last_seen_at = max(row.last_seen_at or now, now)
+    fields = ["seen_properties", "first_seen_at", "last_seen_at"]
+    EventDefinition.objects.bulk_update(changed, fields)
 
 
 def _merged(seen: Mapping[str, list[str]], told: Mapping[str, set[str]]) -> dict[str, list[str]]:
     merged = dict(seen)
     for name, kinds in told.items():
-        is_known = name in merged
-        if not is_known and (
-            len(merged) >= MAX_PROPERTIES or len(name) > MAX_PROPERTY_NAME or not is_learnable(name)
-        ):
-            continue
-        merged[name] = sorted({*merged.get(name, ()), *kinds})
+        if name in merged or _has_room(merged, name):
+            merged[name] = sorted({*merged.get(name, ()), *kinds})
     return merged
 
 
-def _note_seen(names: set[str], now: datetime) -> None:
-    """Once an hour for each name, not with each event."""
-    known = plan()
-    stale = [
-        one.pk
-        for name in names
-        if (one := known.get(name))
-        and (one.last_seen_at is None or one.last_seen_at <= now - SEEN_AGAIN_AFTER)
-    ]
-    if not stale:
-        return
-    rows = EventDefinition.objects.filter(pk__in=stale).filter(
-        Q(last_seen_at=None) | Q(last_seen_at__lte=now - SEEN_AGAIN_AFTER)
-    )
-    locked = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
-    EventDefinition.objects.filter(pk__in=locked).update(
-        last_seen_at=now, first_seen_at=Coalesce("first_seen_at", now)
-    )
-    _kept.clear()
+def _has_room(seen: Mapping[str, list[str]], name: str) -> bool:
+    is_short = len(seen) < MAX_PROPERTIES and len(name) <= MAX_PROPERTY_NAME
+    return is_short and is_learnable(name)
 
 
 # --- old days -----------------------------------------------------------------------------------

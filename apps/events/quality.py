@@ -1,9 +1,8 @@
 """What a batch says about tracking itself: counted, checked against the plan, and learned from."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from apps.consent.models import Purpose
 from apps.events import counting, definitions
@@ -13,20 +12,20 @@ from apps.events.models import Event, RejectedEvent
 from apps.events.registry import ProcessedEvent
 from apps.events.validation import Fault
 
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    event: ProcessedEvent
-    answer: bool | None
-    faults: list[Fault]
-    version: Version | None
+_TRACK = Event.Type.TRACK.value
+_NAMED = frozenset({_TRACK, Event.Type.DUPLICATE.value})
+# What is counted of an event beside itself, as counting calls it.
+_FLAGS = (
+    "identified", "server", "late", "campaign", "allowed", "refused", "violation"
+)  # fmt: skip
 
 
 class Observer:
     """Watches one batch; writes what it saw in a few statements at the end."""
 
     def __init__(self) -> None:
-        self._told: list[_Told] = []
+        self._told: list[tuple[ProcessedEvent, bool | None, list[Fault]]] = []
+        self._versions: list[tuple[ProcessedEvent, Version]] = []
         self._tally = counting.Tally()
         self._refused: list[tuple[RejectedEvent, str, list[Fault]]] = []
 
@@ -42,7 +41,9 @@ class Observer:
         faults: list[Fault],
         version: Version | None,
     ) -> None:
-        self._told.append(_Told(event, said.get(Purpose.TRACKING), faults, version))
+        self._told.append((event, said.get(Purpose.TRACKING), faults))
+        if version is not None:
+            self._versions.append((event, version))
 
     def see_refused(self, rejected: RejectedEvent, name: str, faults: list[Fault]) -> None:
         self._refused.append((rejected, name, faults))
@@ -50,32 +51,31 @@ class Observer:
     def close(self, *, now: datetime) -> None:
         """Learn, count violations, and add to the day's numbers."""
         definitions.learn(
-            (
-                Seen(one.event.name, one.event.source_id, one.event.properties)
-                for one in self._told
-                if one.event.type == Event.Type.TRACK and one.event.properties is not None
-            ),
+            [
+                Seen(event.name, event.source_id, event.properties)
+                for event, _, _ in self._told
+                if event.type == _TRACK
+            ],
             now=now,
         )
         plan = definitions.plan()
         definitions.count_violations(self._broken(plan))
-        for one in self._told:
-            self._count(one, plan)
+        self._count(plan)
         for rejected, name, faults in self._refused:
             self._tally.add(
                 received_at=rejected.received_at,
                 source_id=rejected.source_id,
                 type=counting.REJECTED,
                 name=name if name in plan else "",
-                violation=bool(faults),
+                counts={"violation": 1 if faults else 0},
             )
         self._tally.write()
 
     def _broken(self, plan: Plan) -> list[Broken]:
         found = [
-            Broken(known.pk, one.event.received_at.date(), one.faults, {"event": one.event.id})
-            for one in self._told
-            if one.faults and (known := plan.get(one.event.name))
+            Broken(known.pk, event.received_at.date(), faults, {"event": event.id})
+            for event, _, faults in self._told
+            if faults and (known := plan.get(event.name))
         ]
         return found + [
             Broken(known.pk, rejected.received_at.date(), faults, {"rejected": rejected.pk})
@@ -83,33 +83,43 @@ class Observer:
             if (known := plan.get(name))
         ]
 
-    def _count(self, one: _Told, plan: Plan) -> None:
-        event = one.event
-        is_named = event.type in (Event.Type.TRACK, Event.Type.DUPLICATE) and event.name in plan
-        name = event.name if is_named else ""
-        is_late = not event.is_backfill and event.received_at - event.occurred_at > counting.LATE
-        self._tally.add(
-            received_at=event.received_at,
-            source_id=event.source_id,
-            type=event.type,
-            name=name,
-            identified=event.contact_id is not None,
-            server=event.is_trusted,
-            late=is_late,
-            campaign=bool(event.context.get("campaign")),
-            allowed=one.answer is True,
-            refused=one.answer is False,
-            violation=bool(one.faults),
+    def _count(self, plan: Plan) -> None:
+        """Most events of a batch are alike: each kind of them is added at once."""
+        alike = Counter(
+            (
+                event.received_at,
+                event.source_id,
+                event.type,
+                event.name if event.type in _NAMED and event.name in plan else "",
+                event.contact_id is not None,
+                event.is_trusted,
+                event.received_at - event.occurred_at > counting.LATE and not event.is_backfill,
+                bool(event.context.get("campaign")),
+                answer is True,
+                answer is False,
+                bool(faults),
+            )
+            for event, answer, faults in self._told
         )
-        if one.version is not None:
+        for (received_at, source_id, kind, name, *flags), count in alike.items():
+            self._tally.add(
+                received_at=received_at,
+                source_id=source_id,
+                type=kind,
+                name=name,
+                count=count,
+                counts={flag: count for flag, is_set in zip(_FLAGS, flags, strict=True) if is_set},
+            )
+        for event, version in self._versions:
             side = "server" if event.is_trusted else "browser"
-            self._tally.join(
+            self._tally.add(
                 received_at=event.received_at,
                 source_id=event.source_id,
-                name=name,
-                counts=_keys(one.version, side),
+                type=_TRACK,
+                name=event.name,
+                count=0,
+                counts={
+                    f"{side}_key": int(version.is_first),
+                    f"{side}_joined": int(version.is_joined),
+                },
             )
-
-
-def _keys(version: Version, side: str) -> dict[str, Any]:
-    return {f"{side}_key": int(version.is_first), f"{side}_joined": int(version.is_joined)}
