@@ -86,6 +86,11 @@ class Version:
         self.has_server = self.has_server or self.is_trusted
 
     @property
+    def is_again(self) -> bool:
+        """Whether the same side, browser or server, had told it before."""
+        return not self.is_first and not self.is_joined
+
+    @property
     def rank(self) -> tuple[bool, bool]:
         return self.contact_id is not None, self.is_trusted
 

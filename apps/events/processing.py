@@ -83,6 +83,8 @@ def _batch(
     for one, entry in zip(work, entries, strict=True):
         if one.keep not in (Keep.COUNT, Keep.NOTHING):
             (batch.repeats if one.is_repeat else batch.events).append(entry.event)
+            if one.version and one.version.is_again:
+                batch.again.add(entry.event.id)
     return batch
 
 

@@ -33,12 +33,14 @@ class ProcessedEvent:
 class Batch:
     """What one transaction of the pipeline brings.
 
-    `repeats` tell what another event tells too, which took effect; they may only correct it.
+    `repeats` tell what another event tells too, which took effect; they may only correct it. Those
+    in `again`, by their ids, come from the side that had told it before: its person is back at it.
     """
 
     now: datetime
     events: list[ProcessedEvent] = field(default_factory=list)
     repeats: list[ProcessedEvent] = field(default_factory=list)
+    again: set[int] = field(default_factory=set)
     adopted: list[ProcessedEvent] = field(default_factory=list)
     adoptions: dict[str, int] = field(default_factory=dict)
 

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from apps.events.models import Event
 from apps.events.registry import Batch, ProcessedEvent
 from apps.workflows import entry, exits, history, plan, store
 from apps.workflows.entry import Applicant, Refusals
@@ -25,10 +27,11 @@ def apply(batch: Batch) -> None:
         for event in batch.all_events()
         if event.contact_id is not None and not event.is_backfill and event.name
     ]
-    if not events:
+    returns = _returns(batch)
+    if not events and not returns:
         return
     doors = entry.doors()
-    contacts = {event.contact_id for event in events if event.contact_id is not None}
+    contacts = {event.contact_id for event in [*events, *returns] if event.contact_id is not None}
     inside = _lock_inside(contacts)
     if not doors and not inside:
         return
@@ -39,7 +42,17 @@ def apply(batch: Batch) -> None:
     passage = Passage(batch.now, doors, plans, inside)
     for chapter in _chapters(events, _exit_events(plans), doors.keys()):
         passage.read(chapter)
+    passage.renew(returns)
     passage.close()
+
+
+def _returns(batch: Batch) -> list[ProcessedEvent]:
+    """Of what is told again: who is back at the same thing. It keeps a wait for quiet waiting."""
+    return [
+        replace(event, type=Event.Type.TRACK.value)
+        for event in batch.repeats
+        if event.id in batch.again and event.contact_id is not None and not event.is_backfill
+    ]
 
 
 def _lock_inside(contacts: Iterable[int]) -> list[Enrollment]:
@@ -105,6 +118,12 @@ class Passage:
                 self._wake(row, event)
                 self._restart(row, event)
         self._enter(chapter)
+
+    def renew(self, returns: Chapter) -> None:
+        """Let waits begin anew, and nothing else, for what is told again."""
+        for event in returns:
+            for row in [row for row in self.inside.values() if row.contact_id == event.contact_id]:
+                self._restart(row, event)
 
     def close(self) -> None:
         """Write what was decided; rows that have left meanwhile are not moved any more."""

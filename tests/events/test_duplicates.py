@@ -13,6 +13,9 @@ from apps.contacts.models import Contact
 from apps.events import duplicates, pipeline, registry, services
 from apps.events.models import Event, EventDefinition, NaturalKey
 from apps.events.registry import Batch, Projection
+from apps.workflows import engine
+from apps.workflows import services as workflows
+from apps.workflows.models import Enrollment
 from tests.events.messages import identify, track
 from tests.factories.contacts import ContactFactory
 from tests.factories.events import SourceFactory
@@ -21,6 +24,15 @@ from tests.instants import NOON
 pytestmark = pytest.mark.django_db
 
 ORDER = "Order Completed"
+QUIET = """key: quiet
+name: Quiet
+trigger: {event: Checkout Started}
+entry_key: cart
+steps:
+  - wait: 1 hour
+    restart_on_trigger: true
+  - exit: done
+"""
 LATER = NOON + timedelta(minutes=5)
 
 
@@ -45,6 +57,11 @@ def by_server(order_id="o1", total=12, **fields):
 
 def counting():
     events = Event.objects.filter(type="track", name=ORDER).order_by("id")
+    return list(events.values_list("message_id", flat=True))
+
+
+def counting_of(name):
+    events = Event.objects.filter(type="track", name=name).order_by("id")
     return list(events.values_list("message_id", flat=True))
 
 
@@ -231,6 +248,31 @@ def test_a_dropped_order_is_no_original(send):
     send(by_server(), at=LATER)
 
     assert (counting(), duplicated()) == (["server-o1"], [])
+
+
+def test_who_is_back_at_the_same_checkout_is_still_left_in_peace(send):
+    workflow = workflows.save_definition(source=QUIET, now=NOON).workflow
+    workflows.go_live(workflow=workflow, now=NOON)
+    started = {"checkout_id": "k1", "cart_id": "c1"}
+
+    def begin(minutes, message_id, is_secret=True):
+        message = track(
+            "Checkout Started", userId="u1", anonymousId="a1", messageId=message_id,
+            properties=started,
+        )  # fmt: skip
+        send(message, is_secret=is_secret, at=NOON + timedelta(minutes=minutes))
+
+    begin(0, "m1")
+    begin(5, "m2", is_secret=False)
+    hybrid = Enrollment.objects.get().wake_at
+    engine.advance(now=NOON + timedelta(minutes=6))
+    begin(50, "m3")
+
+    enrollment = Enrollment.objects.get()
+    assert hybrid == NOON
+    assert enrollment.wake_at == NOON + timedelta(minutes=110)
+    assert enrollment.restart_count == 1
+    assert counting_of("Checkout Started") == ["m1"]
 
 
 def test_old_keys_are_let_go(send):
