@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.events import pipeline, services
+from apps.events.models import EventDefinition
 from tests.events.messages import track
 from tests.factories.accounts import StaffFactory
 from tests.factories.contacts import ContactFactory
-from tests.factories.events import EventFactory, SourceFactory
+from tests.factories.events import EventFactory, RejectedEventFactory, SourceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,3 +109,28 @@ def test_a_phone_shows_no_scrollbar_to_the_side(page):
 
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_with_what_is_ours(page, tell, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    EventDefinition.objects.filter(name="Product Viewed").update(choice="flag")
+    tell(track(userId="u1", properties={"price": "x"}, messageId="m1"))
+    tell(track("Order Completed", userId="u1", properties={"order_id": "o1"}))
+    tell(track("Order Completed", userId="u1", properties={"order_id": "o1"}))
+    RejectedEventFactory(rejected_at=timezone.now())
+    found = {}
+    page.emulate_media(color_scheme=scheme)
+    for name in (LIVE, "admin:events_eventdefinition_health"):
+        page.goto(reverse(name))
+        if name == LIVE:
+            page.locator(".cp-live-row summary").first.click()
+            page.get_by_text("What it held").wait_for()
+        response = Axe().run(page, context="#content").response
+        found[name] = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]])
+            for one in response["violations"]
+        ]
+
+    assert found == {name: [] for name in found}
