@@ -275,7 +275,7 @@ def test_a_dropped_event_says_why_nothing_came_of_it(staff, send):
     send(track(anonymousId="a1", context=consent(tracking=False)), is_secret=False)
 
     assert "Tracking was refused" in detail(staff)
-    assert "Tracking was refused" in page(staff)
+    assert "Refused tracking: nothing was kept" in page(staff)
 
 
 def test_a_duplicate_leads_to_the_event_that_counts(staff, send):

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.template.loader import render_to_string
 
 from apps.demo.services import SOURCE_NAME
-from apps.events import audit, services
+from apps.events import audit, fetching, services
 from tests.factories.events import SourceFactory
 from tests.instants import NOON
 
@@ -263,18 +263,17 @@ def test_what_can_not_be_fetched_ends_with_two(url, capsys):
     assert run(url, capsys) == (2, "")
 
 
-def test_a_page_without_end_is_read_so_far_and_no_further(site, source, monkeypatch):
-    monkeypatch.setattr(audit, "MAX_PAGE", 1000)
+def test_a_page_without_end_is_read_so_far_and_no_further(site, source):
     site.pages["/"] = snippet() + "x" * 1_000_000
 
-    assert len(audit.fetch(site.url, limit=1000).text) == 1000
+    assert len(fetching.fetch(site.url, limit=1000).text) == 1000
 
 
 def test_a_page_that_takes_too_long_is_given_up(site, source):
     site.pages["/"] = "x"
 
-    with pytest.raises(audit.Unreachable):
-        audit.fetch(site.url, until=0.1)
+    with pytest.raises(fetching.Unreachable):
+        fetching.fetch(site.url, until=0.1)
 
 
 @pytest.mark.django_db(transaction=True)

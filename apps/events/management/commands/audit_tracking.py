@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.events import audit
+from apps.events import audit, fetching
 
 NOT_SOUND = 1
 UNREACHABLE = 2
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             found = audit.audit(options["url"])
-        except audit.Unreachable as problem:
+        except fetching.Unreachable as problem:
             raise CommandError(str(problem), returncode=UNREACHABLE) from problem
         if options["json"]:
             self.stdout.write(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
