@@ -126,6 +126,7 @@ class Page:
     html: str
     reader: _Reader
     scripts: str
+    until: float
     unread: list[str] = field(default_factory=list)
 
     @property
@@ -144,9 +145,12 @@ def audit(url: str) -> Audit:
     found = Audit(url=url, final_url=answer.url, status=answer.status)
     for look in (_snippet, _segment, _managers, _pixel, _secrets, _consent, _campaign):
         found.checks += look(page)
+    if page.unread:
+        words = f"{counted(len(page.unread), 'script')} of the site could not be read."
+        found.checks.append(Check("scripts", INFO, words))
     if not any(check.name in ("snippet", "pixel") for check in found.checks):
         hint = " Its tag manager may load it." if _GTM.search(page.text) else ""
-        words = f"Neither cuepost.js, nor Segment’s analytics.js, nor a pixel was found.{hint}"
+        words = f"Neither a snippet nor a pixel that tells Cuepost anything was found.{hint}"
         found.checks.insert(0, Check("snippet", DANGER, words))
     return found
 
@@ -155,7 +159,7 @@ def _open(answer: Answer, until: float) -> Page:
     reader = _Reader()
     reader.feed(answer.text)
     reader.close()
-    page = Page(answer.url, answer.text, reader, "\n".join(reader.inline))
+    page = Page(answer.url, answer.text, reader, "\n".join(reader.inline), until)
     own = [source for source in page.sources() if _is_own(source, answer.url)]
     for source in own[:MAX_SCRIPTS]:
         if _CUEPOST.search(urlsplit(source).path) or _BANNER.search(urlsplit(source).path):
@@ -183,7 +187,7 @@ def _snippet(page: Page) -> list[Check]:
         key = script.get("data-write-key", "")
         checks.append(_judge_key("snippet", f"cuepost.js from {urlsplit(source).netloc}", key))
         try:
-            fetch(source, limit=MAX_SCRIPT)
+            fetch(source, limit=MAX_SCRIPT, until=page.until)
         except Unreachable as problem:
             checks.append(Check("snippet", DANGER, f"cuepost.js does not load. {problem}"))
     if not checks and "/js/cuepost.js" in page.scripts:

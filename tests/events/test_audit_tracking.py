@@ -283,3 +283,10 @@ def test_the_demo_shop_is_sound(live_server, capsys):
     code, out = run(f"{live_server.url}/demo/", capsys)
 
     assert (code, f"with the public key of “{SOURCE_NAME}”" in out) == (0, True)
+
+
+def test_scripts_that_can_not_be_read_are_told(site, source):
+    found = look(site, snippet() + BANNER + '<script src="/gone.js"></script>')
+
+    assert told(found, "scripts") == [("info", "1 script of the site could not be read.")]
+    assert found.is_sound
