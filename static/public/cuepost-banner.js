@@ -91,7 +91,7 @@
       }
     }
     @media (max-width: 480px) {
-      .banner { right: 8px; bottom: 8px; left: 8px; max-height: calc(100vh - 16px);
+      .banner { right: 8px; bottom: 8px; left: 8px; max-height: 60vh;
         padding: 16px; }
       .buttons { grid-template-columns: 1fr; }
     }

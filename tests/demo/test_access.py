@@ -73,7 +73,8 @@ def page(request: Any, chromium: Any, live_server: Any) -> Iterator[Any]:
     )
     page = context.new_page()
     page.goto("/demo/products/heron-teapot/")
-    page.get_by_role("button", name="Add to cart").click()
+    # By the keyboard: the banner, not answered yet, covers the lower half.
+    page.get_by_role("button", name="Add to cart").press("Enter")
     yield page
     context.close()
 
@@ -93,10 +94,11 @@ def test_page_is_readable_and_fits_a_phone(page, path):
 
 def test_keyboard_alone_answers_the_banner(page):
     page.goto("/demo/")
-    for _ in range(3):
+    passed = []
+    while "Accept all" not in passed and len(passed) < 5:
         page.keyboard.press("Tab")
-    focused = page.evaluate("document.activeElement.shadowRoot.activeElement.textContent")
+        passed.append(page.evaluate("document.activeElement.shadowRoot?.activeElement.textContent"))
     page.keyboard.press("Enter")
 
-    assert focused == "Accept all"
+    assert passed[-1] == "Accept all"
     assert page.get_by_role("button", name="Accept all").is_hidden()
